@@ -1,0 +1,65 @@
+// The frame of the fuzz targets. A target is tests/fuzz/NAME_fuzz.cc with LLVMFuzzerTestOneInput(), seeds in
+// tests/fuzz/seeds/NAME/ and a dictionary tests/fuzz/NAME.dict.
+//
+// Preset `fuzz` links it with libFuzzer. Every other preset links it with replay_main.cc, which runs all seeds as a
+// unit test and fails when a Reach was never hit: a target that does not get into its code finds nothing, for ever.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+namespace vmail::fuzz {
+
+// One place that the seeds must get to. File-scope static: `static vmail::fuzz::Reach reached_reply("a reply");`
+class Reach {
+ public:
+  explicit Reach(const char* what) : what_(what), next_(first()) {
+    if (first() == nullptr) std::atexit(print_all);
+    first() = this;
+  }
+  Reach(const Reach&) = delete;
+  Reach& operator=(const Reach&) = delete;
+
+  void hit() { ++hits_; }
+
+  // Whether each was hit at least once; also false when a target declares none.
+  static bool all_hit() {
+    for (const Reach* reach = first(); reach != nullptr; reach = reach->next_) {
+      if (reach->hits_ == 0) return false;
+    }
+    return first() != nullptr;
+  }
+
+ private:
+  static Reach*& first() {
+    static Reach* list = nullptr;
+    return list;
+  }
+  static void print_all() {
+    for (const Reach* reach = first(); reach != nullptr; reach = reach->next_) {
+      std::fprintf(stderr, "reached %s: %llu\n", reach->what_, reach->hits_);
+    }
+  }
+
+  const char* what_;
+  unsigned long long hits_ = 0;
+  Reach* next_;
+};
+
+// What must hold for every input; unlike assert() it holds in every build.
+inline void require(bool condition, const char* what) {
+  if (condition) return;
+  std::fprintf(stderr, "fuzz: does not hold: %s\n", what);
+  std::abort();
+}
+
+inline std::string_view view(const std::uint8_t* data, std::size_t size) {
+  return {reinterpret_cast<const char*>(data), size};
+}
+
+}  // namespace vmail::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
