@@ -1,0 +1,61 @@
+// Every effect on the file system that a delivery has, as a narrow seam: a test records the calls and lets each one
+// fail. The calls are the system's own, with its errors. From any thread.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace vmail::maildir {
+
+// Each call returns what the system call does, or -errno. Names and paths are C strings; descriptors belong to the
+// caller.
+class Files {
+ public:
+  virtual ~Files() = default;
+
+  // A folder by an absolute path that the administrator wrote: symbolic links are followed.
+  virtual int open_folder(const std::string& path) = 0;
+  // A folder below an open one, by openat2(2): no symbolic link is followed and no ".." leads out.
+  virtual int open_below(int folder, const std::string& path) = 0;
+  virtual int make_folder(int folder, const std::string& name, mode_t mode) = 0;
+  // A file without a name (O_TMPFILE), for writing and reading; it vanishes with its last descriptor.
+  virtual int create_unnamed(int folder, mode_t mode) = 0;
+  // A new file (O_EXCL), for writing and reading.
+  virtual int create(int folder, const std::string& name, mode_t mode) = 0;
+  virtual ssize_t write(int file, const void* bytes, std::size_t size) = 0;
+  virtual ssize_t read_at(int file, void* bytes, std::size_t size, off_t offset) = 0;
+  // Of a file or folder: on disk when it returns 0. Never to be repeated on the same descriptor after a failure: the
+  // kernel has then marked the lost pages as clean.
+  virtual int sync(int fd) = 0;
+  // Gives an unnamed file a name; EEXIST when it is taken.
+  virtual int name(int file, int folder, const std::string& name) = 0;
+  // Moves a name and replaces none (RENAME_NOREPLACE).
+  virtual int rename(int from, const std::string& old_name, int to, const std::string& new_name) = 0;
+  virtual int remove(int folder, const std::string& name) = 0;
+  // The names in a folder, without "." and "..".
+  virtual int list(int folder, std::vector<std::string>& names) = 0;
+  virtual int stat(int fd, struct stat& info) = 0;
+};
+
+class RealFiles : public Files {
+ public:
+  int open_folder(const std::string& path) override;
+  int open_below(int folder, const std::string& path) override;
+  int make_folder(int folder, const std::string& name, mode_t mode) override;
+  int create_unnamed(int folder, mode_t mode) override;
+  int create(int folder, const std::string& name, mode_t mode) override;
+  ssize_t write(int file, const void* bytes, std::size_t size) override;
+  ssize_t read_at(int file, void* bytes, std::size_t size, off_t offset) override;
+  int sync(int fd) override;
+  int name(int file, int folder, const std::string& name) override;
+  int rename(int from, const std::string& old_name, int to, const std::string& new_name) override;
+  int remove(int folder, const std::string& name) override;
+  int list(int folder, std::vector<std::string>& names) override;
+  int stat(int fd, struct stat& info) override;
+};
+
+}  // namespace vmail::maildir
