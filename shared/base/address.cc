@@ -12,7 +12,9 @@ bool has_control(std::string_view text) {
   return false;
 }
 
-bool is_ascii_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+bool is_ascii_alnum(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
 
 // RFC 5322 section 3.2.3, and RFC 6532 section 3.2 for what is not ASCII.
 bool is_atext(char c) {
@@ -53,8 +55,8 @@ std::optional<Address> parse_address(std::string_view text) {
 }
 
 LocalPart split_extension(std::string_view local, std::string_view delimiters) {
-  const auto at = local.size() < 2 || delimiters.empty() ? std::string_view::npos : local.find_first_of(delimiters, 1);
-  if (at == std::string_view::npos) return {local, {}};
+  const auto at = local.find_first_of(delimiters);
+  if (at == std::string_view::npos || at == 0) return {local, {}};
   return {local.substr(0, at), local.substr(at)};
 }
 

@@ -21,13 +21,13 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
-// Splits at the last '@', takes the quotes off a quoted local part and folds both sides. Nothing for a key that can name
-// no mailbox: no '@' or more than one outside quotes, an empty side, control characters, bytes that are not UTF-8, an
-// address literal, or more than kMaxAddress bytes.
+// Splits at the last '@', takes the quotes off a quoted local part and folds both sides. Nothing for a key that can
+// name no mailbox: no '@' or more than one outside quotes, an empty side, control characters, bytes that are not UTF-8,
+// an address literal, or more than kMaxAddress bytes.
 std::optional<Address> parse_address(std::string_view text);
 
-// Splits "user+ext" at the first of `delimiters` that is not the first character (as Postfix does). `extension` includes
-// the delimiter; it is empty when there is none.
+// Splits "user+ext" at the first of `delimiters`; a local part that begins with one is not split (as Postfix's
+// split_addr()). `extension` includes the delimiter; it is empty when there is none.
 struct LocalPart {
   std::string_view user;
   std::string_view extension;

@@ -1,0 +1,110 @@
+// The settings of the whole suite, as one typed value. The file (vmailkit.toml), `--print-config` and the manual page
+// all come from the one table in settings.cc; a default is the initialiser here and nowhere else. No secret is a
+// setting: passwords are in files of their own (secret_file.h).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace vmail::config {
+
+using Milliseconds = std::chrono::milliseconds;
+
+struct Bytes {
+  std::uint64_t count = 0;
+  bool operator==(const Bytes&) const = default;
+};
+
+struct Settings {
+  struct Database {
+    std::vector<std::string> hosts = {
+        "unix:/run/mysqld/mysqld.sock"};  // "unix:/path", "name", "name:port", "[v6]:port"
+    std::string name = "mailserver";
+    std::string tls = "off";  // off, require, verify-ca, verify-full; a UNIX socket never uses TLS
+    std::string tls_ca;
+    std::string tls_certificate;
+    std::string tls_key;
+    Milliseconds deadline{2000};         // of a question, from its arrival to its answer
+    Milliseconds connect_timeout{2000};  // of one host
+    std::uint64_t connections = 4;       // worker threads, each with a connection of its own
+    Milliseconds retry_after{1000};      // a host that failed is left alone for this long, doubling up to the next
+    Milliseconds retry_after_max{30000};
+  } database;
+
+  struct Directory {
+    std::string preset = "virtual";
+    Milliseconds found_lifetime{60000};
+    Milliseconds not_found_lifetime{15000};
+    Milliseconds domains_refresh{5000};
+    Bytes cache_size{64u << 20};
+  } directory;
+
+  struct Addresses {
+    std::string recipient_delimiter = "+";
+    bool propagate_extension = true;
+  } addresses;
+
+  struct Mailboxes {
+    std::string base = "/var/mail/vhosts";
+    std::string path = "%d/%n";  // below base; %d domain, %n local part
+    std::string owner = "vmail";
+    std::string group = "vmail";
+  } mailboxes;
+
+  struct Passwords {
+    std::uint64_t rounds = 5000;         // of a new SHA512-CRYPT hash
+    std::uint64_t max_rounds = 1000000;  // that a stored hash may ask for
+    std::uint64_t max_length = 256;      // bytes of a password, checked before hashing
+  } passwords;
+
+  struct Log {
+    std::string target = "auto";  // auto, syslog, stderr
+    std::string level = "info";   // error, warning, info, debug
+  } log;
+
+  struct Maps {
+    std::vector<std::string> listen = {"unix:/run/vmailkit/maps/maps"};
+    std::vector<std::string> networks;
+    std::uint64_t max_connections = 2000;
+    std::string control = "/run/vmailkit/maps/control";
+    std::string database_user = "vmailkit-maps";
+    std::string database_password_file = "/etc/vmailkit/maps.password";
+  } maps;
+
+  struct Auth {
+    std::vector<std::string> listen = {"unix:/run/vmailkit/auth/auth"};  // Dovecot auth protocol, for Postfix
+    std::vector<std::string> networks;
+    std::string verify = "/run/vmailkit/auth/verify";  // checkpassword
+    std::string credentials;                           // empty: off
+    std::vector<std::string> credentials_peers;        // user names or uids
+    std::uint64_t max_connections = 1000;
+    std::uint64_t hash_threads = 0;  // 0: one per processor
+    std::uint64_t hash_queue = 256;  // logins that wait; one more is a temporary failure at once
+    std::string control = "/run/vmailkit/auth/control";
+    std::string database_user = "vmailkit-auth";
+    std::string database_password_file = "/etc/vmailkit/auth.password";
+  } auth;
+
+  struct Store {
+    std::vector<std::string> listen = {"unix:/run/vmailkit/store/lmtp"};
+    std::vector<std::string> networks;
+    std::uint64_t max_connections = 500;
+    std::string hostname;  // empty: the system's
+    Bytes message_size_limit{100u << 20};
+    std::uint64_t max_recipients = 1000;
+    std::uint64_t disk_threads = 8;
+    std::string control = "/run/vmailkit/store/control";
+    std::string database_user = "vmailkit-store";
+    std::string database_password_file = "/etc/vmailkit/store.password";
+  } store;
+
+  struct Admin {  // vmailctl
+    std::string database_user = "root";
+    std::string database_password_file;  // empty: UNIX-socket authentication, no password
+    std::string archive = "/var/mail/vhosts/.archive";
+  } admin;
+};
+
+}  // namespace vmail::config

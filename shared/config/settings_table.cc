@@ -1,0 +1,346 @@
+#include "shared/config/settings_table.h"
+
+#include "shared/base/text.h"
+
+namespace vmail::config {
+namespace {
+
+constexpr std::uint64_t kSecond = 1000;
+constexpr std::uint64_t kDay = 24 * 3600 * kSecond;
+
+// The listen, path and name checks look at the form alone: whether a file is there is a matter for the program that
+// needs it.
+std::string check_path(const std::string& text) {
+  if (text.empty() || text.front() != '/') return "must be an absolute path";
+  return {};
+}
+std::string check_optional_path(const std::string& text) {
+  return text.empty() ? "" : check_path(text);
+}
+
+std::string check_listen(const std::string& text) {
+  if (text.rfind("unix:/", 0) == 0 && text.size() > 6) return {};
+  if (text.rfind("inet:", 0) == 0) {
+    const auto colon = text.rfind(':');
+    const auto port = parse_number(std::string_view(text).substr(colon + 1));
+    if (colon > 5 && port && *port >= 1 && *port <= 65535) return {};
+  }
+  return "must be \"unix:/PATH\" or \"inet:ADDRESS:PORT\"";
+}
+
+std::string check_template(const std::string& text) {
+  if (text.empty() || text.front() == '/') return "must be a path below mailboxes.base, such as \"%d/%n\"";
+  if (text.find("%n") == std::string::npos) return "must hold %n, or all mailboxes of a domain would be one";
+  for (const auto& part : split(text, '/')) {
+    if (part.empty() || part == "." || part == "..") return "may not have empty, '.' or '..' parts";
+  }
+  for (std::size_t i = 0; (i = text.find('%', i)) != std::string::npos; i += 2) {
+    if (i + 1 >= text.size() || (text[i + 1] != 'd' && text[i + 1] != 'n')) return "knows %d and %n only";
+  }
+  return {};
+}
+
+std::string check_name(const std::string& text) {
+  return text.empty() ? "may not be empty" : "";
+}
+
+std::string check_delimiter(const std::string& text) {
+  for (const char c : text) {
+    if (c == '@' || c == '.' || c == '/' || static_cast<unsigned char>(c) <= ' ' ||
+        static_cast<unsigned char>(c) > 126) {
+      return "may hold printable ASCII only, and no '@', '.' or '/'";
+    }
+  }
+  return {};
+}
+
+template <class Getter>
+std::function<Field(Settings&)> at(Getter getter) {
+  return [getter](Settings& settings) { return Field(&getter(settings)); };
+}
+
+#define VMAIL_AT(section, member) at([](Settings & s) -> auto& { return s.section.member; })
+
+// What each of the three daemons has.
+void add_daemon(std::vector<Setting>& table, std::string_view section, std::function<Field(Settings&)> listen,
+                std::function<Field(Settings&)> networks, std::function<Field(Settings&)> max_connections,
+                std::function<Field(Settings&)> control, std::function<Field(Settings&)> user,
+                std::function<Field(Settings&)> password_file) {
+  table.push_back({section,
+                   "listen",
+                   "Where to listen when systemd hands over no socket: \"unix:/PATH\" or \"inet:ADDRESS:PORT\".",
+                   std::move(listen),
+                   0,
+                   0,
+                   {},
+                   check_listen});
+  table.push_back({section,
+                   "networks",
+                   "Networks that TCP peers may come from, such as \"10.0.0.0/8\". Empty: this host alone, and only "
+                   "loopback addresses may be listened on.",
+                   std::move(networks),
+                   0,
+                   0,
+                   {},
+                   check_name});
+  table.push_back({section, "max_connections", "Connections served at the same time; further ones are closed at once.",
+                   std::move(max_connections), 1, 100000});
+  table.push_back({section,
+                   "control",
+                   "The socket of vmailctl, for root and the daemon's own user.",
+                   std::move(control),
+                   0,
+                   0,
+                   {},
+                   check_path});
+  table.push_back(
+      {section, "database_user", "The database user of this daemon.", std::move(user), 0, 0, {}, check_name});
+  table.push_back({section,
+                   "database_password_file",
+                   "The file that holds its password and nothing else; others may not read it. A systemd credential "
+                   "named database-password is taken first.",
+                   std::move(password_file),
+                   0,
+                   0,
+                   {},
+                   check_path});
+}
+
+std::vector<Setting> make_table() {
+  std::vector<Setting> table;
+  const auto add = [&](Setting setting) { table.push_back(std::move(setting)); };
+
+  add({"database",
+       "hosts",
+       "Database servers, the preferred one first: \"unix:/PATH\", \"NAME\", \"NAME:PORT\" or \"[IPV6]:PORT\".",
+       VMAIL_AT(database, hosts),
+       0,
+       0,
+       {},
+       check_name});
+  add({"database", "name", "The database.", VMAIL_AT(database, name), 0, 0, {}, check_name});
+  add({"database",
+       "tls",
+       "For TCP: off, require (encrypt, but trust any server), verify-ca (trust tls_ca) or verify-full (and check the "
+       "host's name).",
+       VMAIL_AT(database, tls),
+       0,
+       0,
+       {"off", "require", "verify-ca", "verify-full"}});
+  add({"database",
+       "tls_ca",
+       "The certificate authority, a PEM file.",
+       VMAIL_AT(database, tls_ca),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"database",
+       "tls_certificate",
+       "Our own certificate, if the server asks for one.",
+       VMAIL_AT(database, tls_certificate),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"database", "tls_key", "Its key.", VMAIL_AT(database, tls_key), 0, 0, {}, check_optional_path});
+  add({"database", "deadline", "How long a question may take before it is answered as a temporary failure.",
+       VMAIL_AT(database, deadline), 50, 60 * kSecond});
+  add({"database", "connect_timeout", "How long to try one host.", VMAIL_AT(database, connect_timeout), 50,
+       60 * kSecond});
+  add({"database", "connections", "Connections of one daemon to the database.", VMAIL_AT(database, connections), 1,
+       64});
+  add({"database", "retry_after", "How long a host that failed is left alone; doubled with each further failure.",
+       VMAIL_AT(database, retry_after), 10, 3600 * kSecond});
+  add({"database", "retry_after_max", "Up to this.", VMAIL_AT(database, retry_after_max), 10, 3600 * kSecond});
+
+  add({"directory",
+       "preset",
+       "Which tables hold the directory: virtual (vmailkit's own, and the original tutorial's).",
+       VMAIL_AT(directory, preset),
+       0,
+       0,
+       {"virtual"}});
+  add({"directory", "found_lifetime", "How long a row that was found is served from memory.",
+       VMAIL_AT(directory, found_lifetime), 0, 30 * kDay});
+  add({"directory", "not_found_lifetime", "How long it is remembered that there is no such row.",
+       VMAIL_AT(directory, not_found_lifetime), 0, 30 * kDay});
+  add({"directory", "domains_refresh", "How often the sets of domains are read anew.",
+       VMAIL_AT(directory, domains_refresh), 100, kDay});
+  add({"directory", "cache_size", "Memory for rows.", VMAIL_AT(directory, cache_size), 1u << 16,
+       std::uint64_t{1} << 40});
+
+  add({"addresses",
+       "recipient_delimiter",
+       "What begins an address extension, as recipient_delimiter of main.cf. Empty: none.",
+       VMAIL_AT(addresses, recipient_delimiter),
+       0,
+       0,
+       {},
+       check_delimiter});
+  add({"addresses", "propagate_extension",
+       "Put an extension that was taken off back on the alias's destinations (Postfix's default).",
+       VMAIL_AT(addresses, propagate_extension)});
+
+  add({"mailboxes",
+       "base",
+       "The folder that holds all Maildirs. It must exist; it is never made.",
+       VMAIL_AT(mailboxes, base),
+       0,
+       0,
+       {},
+       check_path});
+  add({"mailboxes",
+       "path",
+       "The Maildir below base: %d is the domain, %n the local part, both in lower case.",
+       VMAIL_AT(mailboxes, path),
+       0,
+       0,
+       {},
+       check_template});
+  add({"mailboxes",
+       "owner",
+       "The user, by name or number, who owns the mail.",
+       VMAIL_AT(mailboxes, owner),
+       0,
+       0,
+       {},
+       check_name});
+  add({"mailboxes", "group", "The group.", VMAIL_AT(mailboxes, group), 0, 0, {}, check_name});
+
+  add({"passwords", "rounds", "Rounds of a new SHA512-CRYPT hash.", VMAIL_AT(passwords, rounds), 1000, 999999999});
+  add({"passwords", "max_rounds",
+       "Rounds that a stored hash may ask for; a dearer one is not computed, and the login fails for the time being.",
+       VMAIL_AT(passwords, max_rounds), 5000, 999999999});
+  add({"passwords", "max_length", "Bytes of a password; a longer one is refused before it is hashed.",
+       VMAIL_AT(passwords, max_length), 8, 511});
+
+  add({"log",
+       "target",
+       "syslog (facility mail), stderr, or auto: stderr with --foreground, else syslog.",
+       VMAIL_AT(log, target),
+       0,
+       0,
+       {"auto", "syslog", "stderr"}});
+  add({"log",
+       "level",
+       "error, warning, info or debug.",
+       VMAIL_AT(log, level),
+       0,
+       0,
+       {"error", "warning", "info", "debug"}});
+
+  add_daemon(table, "maps", VMAIL_AT(maps, listen), VMAIL_AT(maps, networks), VMAIL_AT(maps, max_connections),
+             VMAIL_AT(maps, control), VMAIL_AT(maps, database_user), VMAIL_AT(maps, database_password_file));
+  add_daemon(table, "auth", VMAIL_AT(auth, listen), VMAIL_AT(auth, networks), VMAIL_AT(auth, max_connections),
+             VMAIL_AT(auth, control), VMAIL_AT(auth, database_user), VMAIL_AT(auth, database_password_file));
+  add({"auth",
+       "verify",
+       "The socket of checkpassword: it verifies passwords and gives out no hash.",
+       VMAIL_AT(auth, verify),
+       0,
+       0,
+       {},
+       check_path});
+  add({"auth",
+       "credentials",
+       "A socket that gives out hashes, for credentials lookups. Empty: off.",
+       VMAIL_AT(auth, credentials),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"auth",
+       "credentials_peers",
+       "Users, by name or number, who may connect to it.",
+       VMAIL_AT(auth, credentials_peers),
+       0,
+       0,
+       {},
+       check_name});
+  add({"auth", "hash_threads", "Threads that hash passwords. 0: one per processor.", VMAIL_AT(auth, hash_threads), 0,
+       256});
+  add({"auth", "hash_queue", "Logins that may wait for a thread; one more is a temporary failure at once.",
+       VMAIL_AT(auth, hash_queue), 1, 100000});
+  add_daemon(table, "store", VMAIL_AT(store, listen), VMAIL_AT(store, networks), VMAIL_AT(store, max_connections),
+             VMAIL_AT(store, control), VMAIL_AT(store, database_user), VMAIL_AT(store, database_password_file));
+  add({"store", "hostname", "Our name in greetings, Received headers and file names. Empty: the system's.",
+       VMAIL_AT(store, hostname)});
+  add({"store", "message_size_limit", "The largest message taken.", VMAIL_AT(store, message_size_limit), 1024,
+       std::uint64_t{1} << 40});
+  add({"store", "max_recipients", "Recipients of one message; one more gets a temporary failure.",
+       VMAIL_AT(store, max_recipients), 1, 100000});
+  add({"store", "disk_threads", "Threads that write mail.", VMAIL_AT(store, disk_threads), 1, 256});
+
+  add({"admin",
+       "database_user",
+       "The database user of vmailctl.",
+       VMAIL_AT(admin, database_user),
+       0,
+       0,
+       {},
+       check_name});
+  add({"admin",
+       "database_password_file",
+       "The file that holds its password. Empty: none, which suits root's login over the UNIX socket.",
+       VMAIL_AT(admin, database_password_file),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"admin",
+       "archive",
+       "Where `vmailctl user remove --mail archive` moves Maildirs; on the file system of base.",
+       VMAIL_AT(admin, archive),
+       0,
+       0,
+       {},
+       check_path});
+  return table;
+}
+
+#undef VMAIL_AT
+
+}  // namespace
+
+const std::vector<Section>& sections() {
+  static const std::vector<Section> list = {
+      {"database", "The database that all programs ask."},
+      {"directory", "How its rows are kept in memory."},
+      {"addresses", "How addresses are read; these must agree with main.cf."},
+      {"mailboxes", "Where mail is kept; this must agree with mail_location and the userdb of Dovecot."},
+      {"passwords", "Hashes and the limits on them."},
+      {"log", "What the daemons write."},
+      {"maps", "vmail-mapd."},
+      {"auth", "vmail-authd."},
+      {"store", "vmail-lmtpd."},
+      {"admin", "vmailctl."},
+  };
+  return list;
+}
+
+const std::vector<Setting>& settings_table() {
+  static const std::vector<Setting> table = make_table();
+  return table;
+}
+
+std::string duration_text(Milliseconds value) {
+  const auto ms = static_cast<std::uint64_t>(value.count());
+  constexpr std::pair<std::uint64_t, std::string_view> kUnits[] = {
+      {kDay, "d"}, {3600 * kSecond, "h"}, {60 * kSecond, "m"}, {kSecond, "s"}};
+  for (const auto& [size, unit] : kUnits) {
+    if (ms != 0 && ms % size == 0) return std::to_string(ms / size).append(unit);
+  }
+  return std::to_string(ms) + "ms";
+}
+
+std::string bytes_text(Bytes value) {
+  constexpr std::pair<unsigned, std::string_view> kUnits[] = {{40, "TiB"}, {30, "GiB"}, {20, "MiB"}, {10, "KiB"}};
+  for (const auto& [shift, unit] : kUnits) {
+    const std::uint64_t size = std::uint64_t{1} << shift;
+    if (value.count != 0 && value.count % size == 0) return std::to_string(value.count >> shift).append(unit);
+  }
+  return std::to_string(value.count);
+}
+
+}  // namespace vmail::config

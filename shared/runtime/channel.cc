@@ -1,0 +1,168 @@
+#include "shared/runtime/channel.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "shared/runtime/log.h"
+
+namespace vmail {
+namespace {
+constexpr std::size_t kMaxUnread = 1u << 20;
+// What a peer that has been answered for the last time gets to take its reply.
+constexpr auto kCloseGrace = std::chrono::seconds(5);
+
+// All connections of the loop thread read through this; what stays is copied by the session.
+std::array<char, 65536>& shared_buffer() {
+  thread_local std::array<char, 65536> buffer;
+  return buffer;
+}
+}  // namespace
+
+Channel::Channel(Loop& loop, UniqueFd fd, Peer peer)
+    : loop_(loop), socket_(loop.io(), fd.release()), peer_(std::move(peer)) {
+  asio::error_code ignored;
+  socket_.non_blocking(true, ignored);
+}
+
+void Channel::start(std::shared_ptr<Session> session, Closed closed) {
+  assert(loop_.on_loop());
+  session_ = std::move(session);
+  closed_ = std::move(closed);
+  flush();  // what the session said in its constructor
+  wait_readable();
+}
+
+void Channel::wait_readable() {
+  // A peer that does not take its replies is not read from: it cannot make us queue more of them.
+  if (reading_ || paused_ || ended_ || state_ != State::Open || !out_.empty()) return;
+  reading_ = true;
+  socket_.async_wait(asio::posix::stream_descriptor::wait_read,
+                     [self = shared_from_this()](const asio::error_code& error) {
+                       self->reading_ = false;
+                       if (!error && self->state_ == State::Open && !self->paused_) self->readable();
+                     });
+}
+
+void Channel::readable() {
+  auto& buffer = shared_buffer();
+  const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EINTR) return abort();
+    return wait_readable();
+  }
+  corked_ = true;
+  // The session may close its channel inside the call; it is kept until the call has returned.
+  const auto session = session_;
+  if (got == 0) {
+    ended_ = true;
+    session->on_end_of_input();
+  } else {
+    session->on_bytes(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
+    explicit_bzero(buffer.data(), static_cast<std::size_t>(got));  // it may have held a password
+  }
+  corked_ = false;
+  flush();
+  wait_readable();
+}
+
+void Channel::send(std::string_view bytes) {
+  assert(loop_.on_loop());
+  if (state_ != State::Open) return;
+  out_ += bytes;
+  if (out_.size() > kMaxUnread) {
+    log::warning("peer={}: cut off: it left {} bytes of replies unread", peer_.address, out_.size());
+    return abort();
+  }
+  if (!corked_) flush();
+}
+
+void Channel::flush() {
+  if (writing_ || !session_ || state_ == State::Closed) return;
+  std::size_t done = 0;
+  while (done < out_.size()) {
+    const ssize_t sent =
+        ::send(socket_.native_handle(), out_.data() + done, out_.size() - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) break;
+    if (sent < 0) return abort();
+    done += static_cast<std::size_t>(sent);
+  }
+  out_.erase(0, done);
+  if (out_.empty()) {
+    std::string().swap(out_);  // an idle connection owns no buffer
+    if (state_ == State::Closing) return finish();
+    return wait_readable();
+  }
+  writing_ = true;
+  socket_.async_wait(asio::posix::stream_descriptor::wait_write,
+                     [self = shared_from_this()](const asio::error_code& error) {
+                       self->writing_ = false;
+                       if (!error) self->flush();
+                     });
+}
+
+void Channel::pause() {
+  paused_ = true;
+}
+
+void Channel::resume() {
+  paused_ = false;
+  if (!corked_) wait_readable();
+}
+
+void Channel::set_deadline(Duration after, const char* why) {
+  assert(loop_.on_loop());
+  if (state_ != State::Open) return;
+  if (!deadline_) deadline_ = std::make_unique<Timer>(loop_);
+  deadline_->start(after, [self = weak_from_this(), why] {
+    if (const auto channel = self.lock()) {
+      log::info("peer={}: closed: {}", channel->peer_.address, why);
+      channel->abort();
+    }
+  });
+}
+
+void Channel::clear_deadline() {
+  if (deadline_) deadline_->cancel();
+}
+
+void Channel::close() {
+  assert(loop_.on_loop());
+  if (state_ != State::Open) return;
+  set_deadline(kCloseGrace, "it did not take its last reply");
+  state_ = State::Closing;
+  if (!corked_) flush();
+}
+
+void Channel::abort() {
+  assert(loop_.on_loop());
+  if (state_ == State::Closed) return;
+  out_.clear();
+  finish();
+}
+
+void Channel::drain() {
+  if (state_ != State::Open) return;
+  const auto session = session_;
+  corked_ = true;
+  session->on_drain();
+  corked_ = false;
+  flush();
+}
+
+void Channel::finish() {
+  state_ = State::Closed;
+  deadline_.reset();
+  // A last wait may still hold this channel; its session must not be destroyed inside one of its own calls.
+  loop_.post([self = shared_from_this()] {
+    asio::error_code ignored;
+    self->socket_.close(ignored);
+    self->session_.reset();
+    if (auto closed = std::move(self->closed_)) closed(*self);
+  });
+}
+
+}  // namespace vmail

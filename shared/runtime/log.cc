@@ -1,0 +1,67 @@
+#include "shared/runtime/log.h"
+
+#include <syslog.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+
+namespace vmail::log {
+namespace {
+std::atomic<Target> g_target{Target::Stderr};
+std::atomic<Level> g_level{Level::Info};
+
+int syslog_priority(Level level) {
+  switch (level) {
+    case Level::Error:
+      return LOG_ERR;
+    case Level::Warning:
+      return LOG_WARNING;
+    case Level::Info:
+      return LOG_INFO;
+    case Level::Debug:
+      return LOG_DEBUG;
+  }
+  return LOG_ERR;
+}
+}  // namespace
+
+void open(const char* program, Target target) {
+  g_target = target;
+  if (target == Target::Syslog) openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
+void set_level(Level level) {
+  g_level = level;
+}
+Level level() {
+  return g_level;
+}
+
+void write(Level level, std::string_view line) {
+  const int priority = syslog_priority(level);
+  if (g_target == Target::Syslog) {
+    syslog(priority, "%.*s", static_cast<int>(line.size()), line.data());
+    return;
+  }
+  // The "<N>" prefix is sd-daemon(3)'s: journald takes the priority from it. One write, so that lines do not mix.
+  const std::string text = fmt::format("<{}>{}\n", priority, line);
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+bool Throttle::allow(std::size_t& suppressed) {
+  constexpr long long kIntervalMs = 10000;
+  const auto since_start = std::chrono::steady_clock::now().time_since_epoch();
+  const long long now = std::chrono::duration_cast<std::chrono::milliseconds>(since_start).count();
+  if (now < next_ms_) {
+    ++suppressed_;
+    return false;
+  }
+  next_ms_ = now + kIntervalMs;
+  suppressed = suppressed_;
+  suppressed_ = 0;
+  return true;
+}
+
+}  // namespace vmail::log
