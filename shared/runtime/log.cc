@@ -32,6 +32,9 @@ void open(const char* program, Target target) {
   if (target == Target::Syslog) openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
+Target target() {
+  return g_target;
+}
 void set_level(Level level) {
   g_level = level;
 }

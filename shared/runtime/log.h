@@ -13,6 +13,7 @@ enum class Target { Stderr, Syslog };
 
 // Once, before the threads start. `program` is the syslog tag and must outlive the log.
 void open(const char* program, Target target);
+Target target();
 void set_level(Level level);
 Level level();
 void write(Level level, std::string_view line);

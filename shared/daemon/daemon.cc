@@ -1,0 +1,237 @@
+#include "shared/daemon/daemon.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <asio/signal_set.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+#include "shared/config/config.h"
+#include "shared/daemon/control_session.h"
+#include "shared/daemon/listener.h"
+#include "shared/runtime/log.h"
+
+namespace vmail::daemon {
+namespace {
+
+constexpr int kExitConfig = 78;  // EX_CONFIG
+// Longer than any deadline of a question; systemd's own patience (TimeoutStopSec=) is longer still.
+constexpr auto kDrainDeadline = std::chrono::seconds(15);
+
+using Inherited = std::multimap<std::string, int>;
+
+// What systemd handed over, by FileDescriptorName= (sd_listen_fds(3)).
+Inherited inherited_sockets() {
+  Inherited sockets;
+  char** names = nullptr;
+  const int count = sd_listen_fds_with_names(1, &names);
+  for (int i = 0; i < count; ++i) {
+    sockets.emplace(names[i], SD_LISTEN_FDS_START + i);
+    std::free(names[i]);
+  }
+  std::free(names);
+  return sockets;
+}
+
+void set_up_log(const Program& program, const config::Settings::Log& settings, bool foreground) {
+  const bool to_stderr = foreground || settings.target == "stderr";
+  log::open(program.name, to_stderr ? log::Target::Stderr : log::Target::Syslog);
+  log::set_level(settings.level == "error"     ? log::Level::Error
+                 : settings.level == "warning" ? log::Level::Warning
+                 : settings.level == "debug"   ? log::Level::Debug
+                                               : log::Level::Info);
+}
+
+void set_process_limits() {
+  // Memory may hold passwords: no core dumps.
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  // A connection is a descriptor; the soft limit of 1024 is for programs that use select(2).
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+}
+
+// To the terminal or journal, and to the mail log where that is another place.
+int not_started(const Program& program, const std::exception& error, int status) {
+  std::fprintf(stderr, "%s: %s\n", program.name, error.what());
+  if (log::target() == log::Target::Syslog) log::error("not started: {}", error.what());
+  return status;
+}
+
+class Daemon {
+ public:
+  Daemon(const Program& program, std::string file, bool foreground, config::Settings settings)
+      : program_(program),
+        file_(std::move(file)),
+        foreground_(foreground),
+        settings_(std::move(settings)),
+        signals_(loop_.io(), SIGTERM, SIGINT, SIGHUP),
+        watchdog_(loop_),
+        drain_deadline_(loop_) {}
+
+  int run() {
+    service_ = program_.make(loop_, settings_);
+    auto inherited = inherited_sockets();
+    std::vector<Endpoint> endpoints = service_->endpoints();
+    endpoints.push_back(control_endpoint(program_.control_path(settings_),
+                                         [this](const nlohmann::json& request) { return service_->control(request); }));
+    for (auto& endpoint : endpoints) open(std::move(endpoint), inherited);
+    for (const auto& [name, fd] : inherited) {
+      log::warning("a socket named \"{}\" was handed over, and nobody serves it; see FileDescriptorName= of the unit",
+                   name);
+      ::close(fd);
+    }
+    wait_for_signal();
+    watch();
+    log::info("{} {} serves; configuration {}", program_.name, VMAILKIT_VERSION, file_);
+    sd_notify(0, "READY=1");
+    loop_.run();
+    // The end: sessions go first, then the pools are joined, then what they posted runs and finds no session. A wait of
+    // a listener may have completed and not run yet, so the listeners outlive the loop's last turn.
+    for (const auto& listener : listeners_) listener->abort_all();
+    loop_.run_ready();
+    service_->stop();
+    loop_.run_ready();
+    listeners_.clear();
+    service_.reset();
+    log::info("{} has ended", program_.name);
+    return 0;
+  }
+
+ private:
+  void open(Endpoint endpoint, Inherited& inherited) {
+    std::vector<ListeningSocket> sockets;
+    const auto [first, last] = inherited.equal_range(endpoint.name);
+    for (auto it = first; it != last; ++it) sockets.push_back({UniqueFd(it->second), ""});
+    inherited.erase(first, last);
+    if (sockets.empty()) {
+      const Networks networks(endpoint.networks);
+      for (const auto& listen : endpoint.listen) sockets.push_back(bind_endpoint(listen, endpoint.mode, networks));
+    }
+    if (sockets.empty()) return;  // switched off
+    listeners_.push_back(
+        std::make_unique<Listener>(loop_, std::move(endpoint), std::move(sockets), [this] { end_when_empty(); }));
+  }
+
+  void wait_for_signal() {
+    signals_.async_wait([this](const asio::error_code& error, int signal) {
+      if (error) return;
+      if (signal == SIGHUP) {
+        reload();
+      } else {
+        drain();
+      }
+      wait_for_signal();
+    });
+  }
+
+  void reload() {
+    sd_notify(0, "RELOADING=1");
+    try {
+      auto fresh = config::load(file_);
+      program_.check(fresh);
+      settings_ = std::move(fresh);
+      set_up_log(program_, settings_.log, foreground_);
+      service_->reload(settings_);
+      log::info("configuration read again from {}", file_);
+    } catch (const std::exception& error) {
+      log::error("the configuration stays as it was: {}", error.what());
+    }
+    sd_notify(0, "READY=1");
+  }
+
+  void drain() {
+    if (draining_) return loop_.stop();  // asked twice
+    draining_ = true;
+    sd_notify(0, "STOPPING=1");
+    log::info("{} ends: answering what is in flight", program_.name);
+    for (const auto& listener : listeners_) listener->drain();
+    end_when_empty();
+    drain_deadline_.start(kDrainDeadline, [this] {
+      log::warning("some connections did not end in time; closing them");
+      for (const auto& listener : listeners_) listener->abort_all();
+      loop_.post([this] { loop_.stop(); });
+    });
+  }
+
+  void end_when_empty() {
+    for (const auto& listener : listeners_) {
+      if (listener->connections() > 0) return;
+    }
+    if (draining_) loop_.stop();
+  }
+
+  // A loop that hangs is restarted by systemd (WatchdogSec=).
+  void watch() {
+    std::uint64_t microseconds = 0;
+    if (sd_watchdog_enabled(0, &microseconds) <= 0) return;
+    watchdog_.start(std::chrono::microseconds(microseconds / 3), [this] {
+      sd_notify(0, "WATCHDOG=1");
+      watch();
+    });
+  }
+
+  const Program& program_;
+  const std::string file_;
+  const bool foreground_;
+  config::Settings settings_;
+  Loop loop_;
+  asio::signal_set signals_;
+  Timer watchdog_;
+  Timer drain_deadline_;
+  std::unique_ptr<Service> service_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  bool draining_ = false;
+};
+
+}  // namespace
+
+int run(int argc, char** argv, const Program& program) {
+  CLI::App app(program.summary, program.name);
+  std::string file = config::kDefaultFile;
+  bool check_config = false, print_config = false, foreground = false;
+  app.add_option("--config", file, "The configuration file")->capture_default_str();
+  app.add_flag("--check-config", check_config, "Read and check the configuration, then end");
+  app.add_flag("--print-config", print_config, "Print all settings with their values, then end");
+  app.add_flag("--foreground", foreground, "Log to standard error instead of the mail log");
+  app.set_version_flag("--version", std::string(program.name) + " " VMAILKIT_VERSION);
+  CLI11_PARSE(app, argc, argv);
+
+  ::umask(0077);
+  set_process_limits();
+  try {
+    config::Settings settings = config::load(file);
+    if (print_config) {
+      std::fputs(config::print(settings).c_str(), stdout);
+      return 0;
+    }
+    if (check_config) {
+      program.check(settings);
+      std::printf("%s: good\n", file.c_str());
+      return 0;
+    }
+    if (::geteuid() == 0) {
+      throw config::Error(std::string(program.name) +
+                          " does not run as root: start its systemd unit, or use setpriv --reuid=USER --regid=GROUP "
+                          "--clear-groups");
+    }
+    set_up_log(program, settings.log, foreground);
+    program.check(settings);
+    return Daemon(program, file, foreground, std::move(settings)).run();
+  } catch (const config::Error& error) {
+    return not_started(program, error, kExitConfig);
+  } catch (const std::exception& error) {
+    return not_started(program, error, 1);
+  }
+}
+
+}  // namespace vmail::daemon
