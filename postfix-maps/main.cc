@@ -1,0 +1,76 @@
+// vmail-mapd: answers Postfix's address maps from the directory, over socketmap.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "postfix-maps/maps.h"
+#include "postfix-maps/socketmap/session.h"
+#include "shared/base/clock.h"
+#include "shared/config/config.h"
+#include "shared/config/secret_file.h"
+#include "shared/daemon/daemon.h"
+#include "shared/directory/directory.h"
+
+namespace {
+
+using namespace vmail;
+
+Secret database_password(const config::Settings& settings) {
+  return config::read_secret("database-password", settings.maps.database_password_file);
+}
+
+class MapsService final : public daemon::Service {
+ public:
+  MapsService(Loop& loop, const config::Settings& settings)
+      : settings_(settings),
+        directory_(loop, clock_, settings, {settings.maps.database_user, database_password(settings), false}),
+        ask_([this](const socketmap::Request& request, socketmap::Later later) {
+          return maps_.ask(request, std::move(later));
+        }) {
+    maps_.add_directory(directory_);
+  }
+
+  std::vector<daemon::Endpoint> endpoints() override {
+    daemon::Endpoint endpoint;
+    endpoint.name = "maps";
+    endpoint.listen = settings_.maps.listen;
+    endpoint.networks = settings_.maps.networks;
+    endpoint.max_connections = settings_.maps.max_connections;
+    endpoint.open = [this](Channel& channel) { return std::make_shared<socketmap::SocketmapSession>(channel, ask_); };
+    return {endpoint};
+  }
+
+  void reload(const config::Settings& settings) override { directory_.reload(settings); }
+
+  nlohmann::json control(const nlohmann::json& request) override {
+    const auto command = request.value("command", "");
+    if (command == "flush") {
+      directory_.flush(request.value("keys", std::vector<std::string>()));
+      return {{"ok", true}};
+    }
+    return {{"error", "vmail-mapd knows the command flush, not \"" + command + "\""}};
+  }
+
+  void stop() override { directory_.stop(); }
+
+ private:
+  const config::Settings settings_;  // of the start: listeners do not change while we run
+  SystemClock clock_;
+  directory::Directory directory_;
+  maps::Maps maps_;
+  const socketmap::Ask ask_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  daemon::Program program;
+  program.name = "vmail-mapd";
+  program.summary = "Answers Postfix's lookups of virtual domains, mailboxes and aliases (socketmap)";
+  program.control_path = [](const config::Settings& settings) { return settings.maps.control; };
+  program.make = [](Loop& loop, const config::Settings& settings) {
+    return std::make_unique<MapsService>(loop, settings);
+  };
+  program.check = [](const config::Settings& settings) { database_password(settings); };
+  return daemon::run(argc, argv, program);
+}
