@@ -81,19 +81,19 @@ struct Reader {
   }
   void operator()(Bytes* field) const {
     const auto text = node.value_exact<std::string>();
-    auto count =
-        text ? with_unit(*text,
-                         {{"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}, {"TiB", std::uint64_t{1} << 40}})
-             : std::nullopt;
-    if (text && !count) count = parse_number(*text);
+    std::optional<std::uint64_t> count;
     if (const auto number = node.value_exact<std::int64_t>(); number && *number >= 0) {
       count = static_cast<std::uint64_t>(*number);
+    } else if (text) {
+      count = with_unit(*text,
+                        {{"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}, {"TiB", std::uint64_t{1} << 40}});
+      if (!count) count = parse_number(*text);
     }
     if (!count) place.fail("must be a size, such as \"512KiB\", \"64MiB\" or a number of bytes");
-    if (*count < setting.min || *count > setting.max) {
+    field->count = *count;
+    if (field->count < setting.min || field->count > setting.max) {
       place.fail(range_text(setting, [](std::uint64_t n) { return bytes_text(Bytes{n}); }));
     }
-    field->count = *count;
   }
   void operator()(std::string* field) const { *field = text_of(node); }
   void operator()(std::vector<std::string>* field) const {
