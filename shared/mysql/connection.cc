@@ -55,10 +55,13 @@ using ResultPtr = std::unique_ptr<MYSQL_RES, FreeResult>;
 compat::Tls tls_of(const Options& options, const Host& host) {
   if (!host.socket.empty() || options.tls == "off") return compat::Tls::Off;
   if (options.tls == "require") return compat::Tls::Require;
-  if (options.tls == "verify-ca") return compat::Tls::VerifyCa;
-  if (options.tls == "verify-full") return compat::Tls::VerifyFull;
-  throw Error(ErrorKind::Other, 0,
-              "database.tls: '" + options.tls + "' is none of off, require, verify-ca, verify-full");
+  // Without a CA one library would refuse, one take the system's, and one check nothing.
+  if (options.tls_ca.empty()) {
+    throw Error(ErrorKind::Other, 0,
+                fmt::format("database.tls is '{}' but database.tls_ca is empty: name the file of the server's CA",
+                            options.tls));
+  }
+  return options.tls == "verify-ca" ? compat::Tls::VerifyCa : compat::Tls::VerifyFull;
 }
 
 unsigned whole_seconds(std::chrono::milliseconds time) {
@@ -104,6 +107,7 @@ struct Connection::State {
     return make_error(context, mysql_stmt_errno(statement), mysql_stmt_error(statement));
   }
   MYSQL_STMT* prepared(const std::string& sql);
+  void execute(MYSQL_STMT* statement, std::vector<MYSQL_BIND>& binds, Result& result);
   void fetch(MYSQL_STMT* statement, Result& result);
 };
 
@@ -316,24 +320,28 @@ Result Connection::query(const std::string& sql, std::span<const Value> paramete
     binds[i].buffer_length = static_cast<unsigned long>(parameters[i]->size());
     // length stays null: buffer_length is used
   }
-  // What is left of a result after an error, too, or the next use of the statement is out of sync.
-  struct FreeStatementResult {
-    MYSQL_STMT* statement;
-    ~FreeStatementResult() { mysql_stmt_free_result(statement); }
-  } const free_result{statement};
-
-  const bool bound = binds.empty() || !compat::bind_parameters(statement, binds.data(), unsigned(binds.size()));
-  if (!bound || mysql_stmt_execute(statement) != 0) throw state_->error(statement);
-
   Result result;
+  try {
+    state_->execute(statement, binds, result);
+  } catch (...) {
+    // Whatever state it is in (a table may have been altered under it), the next use prepares it anew.
+    state_->statements.erase(sql);
+    throw;
+  }
+  mysql_stmt_free_result(statement);
+  return result;
+}
+
+void Connection::State::execute(MYSQL_STMT* statement, std::vector<MYSQL_BIND>& binds, Result& result) {
+  const bool bound = binds.empty() || !compat::bind_parameters(statement, binds.data(), unsigned(binds.size()));
+  if (!bound || mysql_stmt_execute(statement) != 0) throw error(statement);
   if (const ResultPtr metadata{mysql_stmt_result_metadata(statement)}) {
     result.columns = column_names(metadata.get());
-    state_->fetch(statement, result);
+    fetch(statement, result);
   } else {
     result.affected = mysql_stmt_affected_rows(statement);
     result.insert_id = mysql_stmt_insert_id(statement);
   }
-  return result;
 }
 
 Result Connection::run(const std::string& sql) {

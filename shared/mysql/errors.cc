@@ -105,6 +105,8 @@ std::string advice(ErrorKind kind, unsigned code, const Context& context) {
       return "raise the server's max_connections, or lower database.connections in vmailkit.toml";
     case 2002:
     case 2003:
+    case 2012:
+    case 2013:
       return "check that the server runs, and database.hosts in vmailkit.toml";
     case 2005:
       return "check the name in database.hosts in vmailkit.toml";
@@ -126,7 +128,12 @@ std::string advice(ErrorKind kind, unsigned code, const Context& context) {
 }  // namespace
 
 Error make_error(const Context& context, unsigned code, const std::string& server_message) {
-  const ErrorKind kind = classify(code);
+  ErrorKind kind = classify(code);
+  // 1290 is any server option in the way (secure_file_priv, skip-grant-tables); the two spellings of this one count.
+  if (code == 1290 && server_message.find("read-only") == std::string::npos &&
+      server_message.find("read_only") == std::string::npos) {
+    kind = ErrorKind::Other;
+  }
   std::string message = fmt::format("database '{}' on {} as '{}': {} (error {})", context.database, context.host,
                                     context.user, printable(server_message, 300), code);
   const std::string what_to_do = advice(kind, code, context);
