@@ -85,8 +85,8 @@ struct Reader {
     if (const auto number = node.value_exact<std::int64_t>(); number && *number >= 0) {
       count = static_cast<std::uint64_t>(*number);
     } else if (text) {
-      count = with_unit(*text,
-                        {{"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}, {"TiB", std::uint64_t{1} << 40}});
+      count =
+          with_unit(*text, {{"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}, {"TiB", std::uint64_t{1} << 40}});
       if (!count) count = parse_number(*text);
     }
     if (!count) place.fail("must be a size, such as \"512KiB\", \"64MiB\" or a number of bytes");
