@@ -68,7 +68,12 @@ int RealFiles::name(int file, int folder, const std::string& name) {
 }
 
 int RealFiles::rename(int from, const std::string& old_name, int to, const std::string& new_name) {
-  return or_errno(::renameat2(from, old_name.c_str(), to, new_name.c_str(), RENAME_NOREPLACE));
+  const int moved = or_errno(::renameat2(from, old_name.c_str(), to, new_name.c_str(), RENAME_NOREPLACE));
+  if (moved != -EINVAL) return moved;
+  // NFS knows no RENAME_NOREPLACE, but links, which replace nothing either.
+  const int linked = or_errno(::linkat(from, old_name.c_str(), to, new_name.c_str(), 0));
+  if (linked == 0) remove(from, old_name);
+  return linked;
 }
 
 int RealFiles::remove(int folder, const std::string& name) {
@@ -96,8 +101,8 @@ int RealFiles::list(int folder, std::vector<std::string>& names) {
   return -error;
 }
 
-int RealFiles::stat(int fd, struct stat& info) {
-  return or_errno(::fstat(fd, &info));
+int RealFiles::stat_below(int folder, const std::string& path, struct stat& info) {
+  return or_errno(::fstatat(folder, path.c_str(), &info, AT_SYMLINK_NOFOLLOW));
 }
 
 }  // namespace vmail::maildir

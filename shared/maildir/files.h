@@ -38,7 +38,8 @@ class Files {
   virtual int remove(int folder, const std::string& name) = 0;
   // The names in a folder, without "." and "..".
   virtual int list(int folder, std::vector<std::string>& names) = 0;
-  virtual int stat(int fd, struct stat& info) = 0;
+  // Of a file or folder below an open one; a symbolic link itself.
+  virtual int stat_below(int folder, const std::string& path, struct stat& info) = 0;
 };
 
 class RealFiles : public Files {
@@ -55,7 +56,7 @@ class RealFiles : public Files {
   int rename(int from, const std::string& old_name, int to, const std::string& new_name) override;
   int remove(int folder, const std::string& name) override;
   int list(int folder, std::vector<std::string>& names) override;
-  int stat(int fd, struct stat& info) override;
+  int stat_below(int folder, const std::string& path, struct stat& info) override;
 };
 
 }  // namespace vmail::maildir

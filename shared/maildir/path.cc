@@ -27,12 +27,8 @@ std::string expand(std::string_view pattern, std::string_view local, std::string
   for (std::size_t i = 0; i < pattern.size(); ++i) {
     if (pattern[i] != '%') {
       out += pattern[i];
-    } else if (pattern[++i] == 'd') {
-      out += domain;
-    } else if (pattern[i] == 'n') {
-      out += local;
     } else {
-      out += '%';
+      out += pattern[++i] == 'd' ? domain : local;
     }
   }
   return out;
@@ -62,8 +58,8 @@ std::optional<Layout> Layout::parse(std::string_view pattern, std::string& why) 
       ++domains, domain_folder = folder;
     } else if (what == 'n') {
       ++locals, local_folder = folder;
-    } else if (what != '%') {
-      why = "only %d (domain), %n (local part) and %% may follow a '%'";
+    } else {
+      why = "only %d (domain) and %n (local part) are known";
       return std::nullopt;
     }
   }
@@ -102,7 +98,7 @@ std::size_t Layout::depth() const {
 
 UniqueFd open_base(Files& files, const std::string& base, Fault& fault) {
   const int fd = files.open_folder(base);
-  return fd < 0 ? fail(fault, fd, base) : UniqueFd(fd);
+  return fd < 0 ? fail(fault, fd, {}) : UniqueFd(fd);
 }
 
 UniqueFd open_mailbox(Files& files, int base, const std::string& path, Fault& fault) {

@@ -12,7 +12,7 @@
 
 namespace vmail::maildir {
 
-// The setting mailboxes.path: "%d/%n", with %d for the domain, %n for the local part and %% for '%'. A value type.
+// The setting mailboxes.path: "%d/%n", with %d for the domain and %n for the local part. A value type.
 class Layout {
  public:
   // Nothing when the pattern could lead two addresses to one folder or out of the base; `why` says so in words.
@@ -30,7 +30,7 @@ class Layout {
   std::string pattern_;
 };
 
-// What a call failed of: `error` is an errno, `where` the path it happened at, below the base.
+// What a call failed of: `error` is an errno, `where` the path below the base that it happened at, "" for the base.
 struct Fault {
   int error = 0;
   std::string where;

@@ -1,0 +1,153 @@
+// vmail-lmtpd: takes mail from Postfix over LMTP and files it into Maildirs.
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dovecot-lmtp-store/local_backend.h"
+#include "dovecot-lmtp-store/session.h"
+#include "dovecot-lmtp-store/sweep.h"
+#include "shared/base/text.h"
+#include "shared/config/config.h"
+#include "shared/config/secret_file.h"
+#include "shared/daemon/daemon.h"
+#include "shared/runtime/log.h"
+
+namespace {
+
+using namespace vmail;
+
+Secret database_password(const config::Settings& settings) {
+  return config::read_secret("database-password", settings.store.database_password_file);
+}
+
+maildir::Layout layout(const config::Settings& settings) {
+  std::string why;
+  const auto layout = maildir::Layout::parse(settings.mailboxes.path, why);
+  if (!layout) throw config::Error("mailboxes.path: \"" + settings.mailboxes.path + "\": " + why);
+  return *layout;
+}
+
+uid_t owner(const config::Settings& settings) {
+  const std::string& name = settings.mailboxes.owner;
+  if (const auto number = parse_number(name)) return static_cast<uid_t>(*number);
+  const passwd* entry = ::getpwnam(name.c_str());
+  if (entry == nullptr) {
+    throw config::Error("mailboxes.owner: there is no user \"" + name + "\": make it, or name the owner of the mail");
+  }
+  return entry->pw_uid;
+}
+
+void check(const config::Settings& settings) {
+  database_password(settings);
+  layout(settings);
+  owner(settings);
+}
+
+// Mail that Dovecot's user cannot read would be as good as lost.
+void check_user(const config::Settings& settings) {
+  const uid_t uid = owner(settings);
+  if (uid == ::geteuid()) return;
+  throw config::Error("mailboxes.owner is " + settings.mailboxes.owner + " (uid " + std::to_string(uid) +
+                      "), but vmail-lmtpd was started as uid " + std::to_string(::geteuid()) +
+                      ": set User= of its unit to the owner of the mail");
+}
+
+std::string hostname(const config::Settings& settings) {
+  if (!settings.store.hostname.empty()) return settings.store.hostname;
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+class StoreService final : public daemon::Service {
+ public:
+  StoreService(Loop& loop, const config::Settings& settings)
+      : settings_(settings),
+        directory_(loop, clock_, settings, {settings.store.database_user, database_password(settings), false}),
+        delivery_(files_, clock_, settings.mailboxes.base, hostname(settings)),
+        // Room for all that the sessions may ask at a time: one spool write or 16 deliveries each.
+        disk_("disk", settings.store.disk_threads, settings.store.max_connections * 16),
+        backend_(loop, directory_, delivery_, disk_) {
+    check_user(settings);
+    reload_sessions(settings);
+    sweep(settings);
+  }
+
+  std::vector<daemon::Endpoint> endpoints() override {
+    daemon::Endpoint endpoint;
+    endpoint.name = "lmtp";
+    endpoint.listen = settings_.store.listen;
+    endpoint.networks = settings_.store.networks;
+    endpoint.max_connections = settings_.store.max_connections;
+    endpoint.open = [this](Channel& channel) {
+      return std::make_shared<store::LmtpSession>(channel, backend_, clock_, session_settings_);
+    };
+    return {endpoint};
+  }
+
+  void reload(const config::Settings& settings) override {
+    directory_.reload(settings);
+    reload_sessions(settings);
+    if (settings.mailboxes.base != settings_.mailboxes.base) {
+      log::warning("mailboxes.base stays {} until vmail-lmtpd is restarted", settings_.mailboxes.base);
+    }
+  }
+
+  nlohmann::json control(const nlohmann::json& request) override {
+    const auto command = request.value("command", "");
+    if (command == "flush") {
+      directory_.flush(request.value("keys", std::vector<std::string>()));
+      delivery_.forget();
+      return {{"ok", true}};
+    }
+    return {{"error", "vmail-lmtpd knows the command flush, not \"" + command + "\""}};
+  }
+
+  void stop() override {
+    directory_.stop();
+    disk_.stop();
+  }
+
+ private:
+  void reload_sessions(const config::Settings& settings) {
+    session_settings_ = std::make_shared<const store::SessionSettings>(
+        store::SessionSettings{hostname(settings), settings.store.message_size_limit.count,
+                               static_cast<std::size_t>(settings.store.max_recipients), layout(settings)});
+  }
+
+  void sweep(const config::Settings& settings) {
+    const bool taken = disk_.submit(
+        [this, base = settings.mailboxes.base, depth = layout(settings).depth(), started = clock_.wall()](std::size_t) {
+          const std::size_t removed = store::sweep(files_, delivery_.names(), base, depth, started);
+          if (removed > 0) log::info("removed {} unfinished files of an earlier run below {}", removed, base);
+        });
+    if (!taken) log::warning("no look for unfinished files of an earlier run: the disk workers do not start");
+  }
+
+  const config::Settings settings_;  // of the start: listeners and the base do not change while we run
+  SystemClock clock_;
+  maildir::RealFiles files_;
+  directory::Directory directory_;
+  store::Delivery delivery_;
+  WorkerPool disk_;
+  store::LocalBackend backend_;
+  std::shared_ptr<const store::SessionSettings> session_settings_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  daemon::Program program;
+  program.name = "vmail-lmtpd";
+  program.summary = "Takes mail over LMTP and files it into Maildirs";
+  program.control_path = [](const config::Settings& settings) { return settings.store.control; };
+  program.make = [](Loop& loop, const config::Settings& settings) {
+    return std::make_unique<StoreService>(loop, settings);
+  };
+  program.check = check;
+  return daemon::run(argc, argv, program);
+}

@@ -1,0 +1,42 @@
+// A received message on its way into mailboxes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "dovecot-lmtp-store/lmtp/data_decoder.h"
+#include "shared/base/clock.h"
+#include "shared/base/unique_fd.h"
+
+namespace vmail::store {
+
+// The part of a message that is too big for memory: a file without a name. Touched by one thread at a time: the session
+// hands it to a worker and waits; once the message is complete it is only read.
+struct Spool {
+  UniqueFd file;
+  std::uint64_t size = 0;
+};
+
+// Complete and unchanging when jobs get to see it, but for `abandoned`; shared by the jobs of its recipients.
+struct Message {
+  std::string id;      // for the log and the Received header
+  std::string sender;  // "local@domain", or empty for "<>"
+  std::string helo;
+  std::string peer;  // "[192.0.2.1]", empty for a UNIX socket
+  bool smtputf8 = false;
+  WallTime received;
+
+  Spool spool;       // the text begins with this
+  std::string tail;  // and goes on with this
+  lmtp::Sizes sizes;
+
+  // Set when nobody waits for the answer any more: what has not been filed by then would only be a duplicate.
+  std::atomic<bool> abandoned{false};
+};
+
+// What is written in front of the text: Return-Path, Delivered-To, Received, with LF as line ends.
+std::string headers_for(const Message& message, std::string_view recipient, std::string_view hostname);
+
+}  // namespace vmail::store
