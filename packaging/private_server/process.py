@@ -36,10 +36,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def answers(port):
-    """Whether somebody listens on this port of 127.0.0.1."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def listening(port):
+    """Whether somebody listens on this TCP port of IPv4. Asks the kernel: a connection would leave lines in a server's log."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table]
+    return any(row[3] == "0A" and int(row[1].split(":")[1], 16) == port for row in rows[1:])
 
 
 class Process:

@@ -1,0 +1,105 @@
+"""A private Dovecot 2.3."""
+
+import os
+import shutil
+import subprocess
+
+from .certificate import make_certificate
+from .process import Process, free_port, listening
+
+SNIPPET = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "dovecot", "auth-checkpassword.conf.ext"
+)
+
+_CONFIG = """\
+base_dir = {path}/run
+state_dir = {path}/state
+instance_name = vmailkit-private
+log_path = {path}/log
+protocols = imap pop3
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <{certificate}
+ssl_key = <{key}
+disable_plaintext_auth = yes
+auth_mechanisms = plain login
+auth_failure_delay = 0
+first_valid_uid = {uid}
+mail_location = maildir:{mail}/%d/%n
+service imap-login {{
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = {pop3}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+# No penalty that grows with each wrong password of a test.
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+"""
+
+
+class Dovecot:
+    """A Dovecot of its own on 127.0.0.1, imap_port and pop3_port with STARTTLS.
+
+    auth is the text of its passdb and userdb blocks. mail is the folder of the Maildirs, uid the owner of the mail.
+    """
+
+    def __init__(self, folder, mail, uid, auth):
+        self.path = folder.make("dovecot")
+        self.run = folder.make("dovecot/run")
+        folder.make("dovecot/state")
+        self.log = os.path.join(self.path, "log")
+        self.config = os.path.join(self.path, "dovecot.conf")
+        self.imap_port, self.pop3_port = free_port(), free_port()
+        self.certificate, key = make_certificate(self.path, "mail.vmailkit.test")
+        self.process = None
+        text = _CONFIG.format(
+            path=self.path,
+            certificate=self.certificate,
+            key=key,
+            uid=uid,
+            mail=mail,
+            imap=self.imap_port,
+            pop3=self.pop3_port,
+        )
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(text + auth)
+
+    def start(self):
+        self.process = Process([shutil.which("dovecot") or "/usr/sbin/dovecot", "-F", "-c", self.config], self.log)
+        for port in (self.imap_port, self.pop3_port):
+            self.process.wait_until(lambda: listening(port), 30, f"Dovecot to listen on 127.0.0.1:{port}")
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.stop(20)
+
+    def doveadm(self, *arguments, stdin=""):
+        """Runs doveadm for this instance; returns a CompletedProcess."""
+        return subprocess.run(
+            ["doveadm", "-c", self.config, *arguments], input=stdin, capture_output=True, text=True, check=False
+        )
+
+    def read_log(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
