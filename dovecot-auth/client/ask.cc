@@ -1,0 +1,146 @@
+#include "dovecot-auth/client/ask.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace vmail::auth::client {
+namespace {
+
+constexpr const char* kTooLate = "no answer in time";
+
+// Waits until `fd` is ready for `events`, has failed or has ended. False at the deadline.
+bool wait_for(int fd, short events, long long deadline_ms) {
+  for (;;) {
+    const long long left = deadline_ms - now_ms();
+    if (left <= 0) return false;
+    pollfd waiting = {fd, events, 0};
+    const int ready = poll(&waiting, 1, static_cast<int>(left));
+    if (ready > 0) return true;
+    if (ready < 0 && errno != EINTR) return false;
+  }
+}
+
+int connect_to(const char* path, long long deadline_ms, const char** why) {
+  sockaddr_un address;
+  memset(&address, 0, sizeof address);
+  address.sun_family = AF_UNIX;
+  if (strlen(path) >= sizeof address.sun_path) {
+    *why = "the path is longer than 107 bytes";
+    return -1;
+  }
+  memcpy(address.sun_path, path, strlen(path) + 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) {
+    *why = strerror(errno);
+    return -1;
+  }
+  while (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (errno == EINTR) continue;
+    // A UNIX socket whose backlog is full says EAGAIN, and poll(2) cannot wait for that.
+    if (errno == EAGAIN && now_ms() < deadline_ms) {
+      const timespec pause = {0, 10 * 1000 * 1000};
+      nanosleep(&pause, nullptr);
+      continue;
+    }
+    *why = errno == EAGAIN ? kTooLate : strerror(errno);
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+bool send_all(int fd, const char* text, size_t size, long long deadline_ms, const char** why) {
+  while (size > 0) {
+    const ssize_t sent = send(fd, text, size, MSG_NOSIGNAL);
+    if (sent > 0) {
+      text += sent;
+      size -= static_cast<size_t>(sent);
+    } else if (errno == EAGAIN) {
+      if (!wait_for(fd, POLLOUT, deadline_ms)) {
+        *why = kTooLate;
+        return false;
+      }
+    } else if (errno != EINTR) {
+      *why = strerror(errno);
+      return false;
+    }
+  }
+  return true;
+}
+
+long read_line(int fd, char* reply, size_t capacity, long long deadline_ms, const char** why) {
+  size_t size = 0;
+  while (size < capacity) {
+    const ssize_t got = recv(fd, reply + size, capacity - size, 0);
+    if (got > 0) {
+      char* end = static_cast<char*>(memchr(reply + size, '\n', static_cast<size_t>(got)));
+      size += static_cast<size_t>(got);
+      if (end != nullptr) {
+        *end = '\0';
+        return end - reply;
+      }
+    } else if (got == 0) {
+      *why = "it hung up without an answer";
+      return -1;
+    } else if (errno == EAGAIN) {
+      if (!wait_for(fd, POLLIN, deadline_ms)) {
+        *why = kTooLate;
+        return -1;
+      }
+    } else if (errno != EINTR) {
+      *why = strerror(errno);
+      return -1;
+    }
+  }
+  *why = "its answer is too long";
+  return -1;
+}
+
+}  // namespace
+
+long long now_ms() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<long long>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
+}
+
+long ask(const char* socket_path, const char* request, size_t size, char* reply, size_t capacity, long long deadline_ms,
+         const char** why) {
+  const int fd = connect_to(socket_path, deadline_ms, why);
+  if (fd < 0) return -1;
+  long length = -1;
+  if (send_all(fd, request, size, deadline_ms, why)) length = read_line(fd, reply, capacity, deadline_ms, why);
+  close(fd);
+  return length;
+}
+
+long read_all(int fd, char* buffer, size_t capacity, long long deadline_ms, const char** why) {
+  size_t size = 0;
+  for (;;) {
+    if (!wait_for(fd, POLLIN, deadline_ms)) {
+      *why = kTooLate;
+      return -1;
+    }
+    // One byte more than fits tells what is too long from what just fits.
+    char extra;
+    const bool full = size == capacity;
+    const ssize_t got = read(fd, full ? &extra : buffer + size, full ? 1 : capacity - size);
+    if (got == 0) return static_cast<long>(size);
+    if (got > 0 && full) {
+      *why = "it is too long";
+      return -1;
+    }
+    if (got > 0) size += static_cast<size_t>(got);
+    if (got < 0 && errno != EINTR && errno != EAGAIN) {
+      *why = strerror(errno);
+      return -1;
+    }
+  }
+}
+
+}  // namespace vmail::auth::client

@@ -1,0 +1,153 @@
+#include "dovecot-auth/postfix/codec.h"
+
+#include <array>
+#include <limits>
+
+#include "dovecot-auth/wire/tabs.h"
+#include "shared/base/base64.h"
+#include "shared/base/text.h"
+
+namespace vmail::auth::postfix {
+namespace {
+
+constexpr std::size_t kMaxFields = 64;  // Dovecot's own clients send about 30
+
+struct Line {
+  std::array<tabs::Field, kMaxFields> fields;
+  std::size_t count = 0;
+
+  std::string_view at(std::size_t i) const { return {fields[i].text, fields[i].size}; }
+  std::optional<std::string_view> value(std::size_t i, const char* key) const {
+    const char* text = tabs::value_of(fields[i], key);
+    if (text == nullptr) return std::nullopt;
+    return std::string_view(text, static_cast<std::size_t>(fields[i].text + fields[i].size - text));
+  }
+};
+
+Response decode(std::string_view base64) {
+  // "AUTH PLAIN =" is an empty response (RFC 4954 section 4), and Postfix hands the '=' on.
+  if (base64 == "=") return {};
+  auto bytes = base64_decode(base64);
+  if (!bytes) return {false, Secret()};
+  return {true, Secret::take(*bytes)};
+}
+
+std::optional<std::uint32_t> parse_id(const Line& line) {
+  if (line.count < 2) return std::nullopt;
+  const auto id = parse_number(line.at(1));
+  if (!id || *id > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+  return static_cast<std::uint32_t>(*id);
+}
+
+Event parse_auth(const Line& line) {
+  const auto id = parse_id(line);
+  if (!id || line.count < 3) return Malformed{"an AUTH without a number and a mechanism"};
+  Auth auth;
+  auth.id = *id;
+  auth.mechanism = line.at(2);
+  for (std::size_t i = 3; i < line.count; ++i) {
+    if (const auto service = line.value(i, "service")) auth.service = *service;
+    if (const auto rip = line.value(i, "rip")) auth.remote_ip = *rip;
+    if (const auto lip = line.value(i, "lip")) auth.local_ip = *lip;
+    if (const auto session = line.value(i, "session")) auth.session = *session;
+    if (const auto response = line.value(i, "resp")) auth.initial = decode(*response);
+  }
+  return auth;
+}
+
+Event parse_continue(const Line& line) {
+  const auto id = parse_id(line);
+  if (!id || line.count != 3) return Malformed{"a CONT without a number and its data"};
+  return Continue{*id, decode(line.at(2))};
+}
+
+Event parse_cancel(const Line& line) {
+  const auto id = parse_id(line);
+  if (!id) return Malformed{"a CANCEL without a number"};
+  return Cancel{*id};
+}
+
+// NeedMore stands for a line that asks for nothing.
+Event parse_line(std::span<char> text) {
+  Line line;
+  line.count = tabs::split(text.data(), text.size(), line.fields.data(), kMaxFields);
+  if (line.count > kMaxFields) return Malformed{"a line of more than 64 fields"};
+  const std::string_view command = line.at(0);
+  if (command == "AUTH") return parse_auth(line);
+  if (command == "CONT") return parse_continue(line);
+  if (command == "CANCEL") return parse_cancel(line);
+  if (command == "VERSION" && (line.count < 2 || line.at(1) != "1")) {
+    return Malformed{"another major version of the protocol than ours, which is 1"};
+  }
+  return NeedMore{};
+}
+
+// `content`: bytes of what the reply carries, each of which may need two.
+template <class Fill>
+std::string reply(std::size_t content, Fill fill) {
+  std::string buffer(64 + 2 * content, '\0');
+  tabs::Writer writer(buffer.data(), buffer.size());
+  fill(writer);
+  writer.end_line();
+  buffer.resize(writer.size());
+  return buffer;
+}
+
+void put(tabs::Writer& writer, const char* key, std::string_view value) {
+  writer.field(key, value.data(), value.size());
+}
+
+}  // namespace
+
+Event Decoder::next() {
+  for (;;) {
+    std::span<char> line;
+    switch (lines_.next(line)) {
+      case LineBuffer::State::NeedMore:
+        return NeedMore{};
+      case LineBuffer::State::TooLong:
+        return Malformed{"a line of more than 16384 bytes"};
+      case LineBuffer::State::Line:
+        break;
+    }
+    Event event = parse_line(line);
+    if (!std::holds_alternative<NeedMore>(event)) return event;
+  }
+}
+
+std::string handshake(std::uint32_t pid, std::uint64_t connection, std::string_view cookie) {
+  // Postfix takes a server that sends SPID before its mechanisms for another kind of socket and hangs up.
+  return "VERSION\t1\t2\n"
+         "MECH\tPLAIN\tplaintext\n"
+         "MECH\tLOGIN\tplaintext\n"
+         "SPID\t" +
+         std::to_string(pid) + "\nCUID\t" + std::to_string(connection) + "\nCOOKIE\t" + std::string(cookie) +
+         "\nDONE\n";
+}
+
+std::string ok(std::uint32_t id, std::string_view user) {
+  return reply(user.size(), [&](tabs::Writer& writer) {
+    writer.word("OK");
+    writer.word(std::to_string(id).c_str());
+    put(writer, "user", user);
+  });
+}
+
+std::string go_on(std::uint32_t id, std::string_view challenge) {
+  return reply(challenge.size(), [&](tabs::Writer& writer) {
+    writer.word("CONT");
+    writer.word(std::to_string(id).c_str());
+    writer.word(base64_encode(challenge).c_str());
+  });
+}
+
+std::string fail(std::uint32_t id, std::string_view user, std::string_view reason) {
+  return reply(user.size() + reason.size(), [&](tabs::Writer& writer) {
+    writer.word("FAIL");
+    writer.word(std::to_string(id).c_str());
+    if (!user.empty()) put(writer, "user", user);
+    put(writer, "reason", reason);
+  });
+}
+
+}  // namespace vmail::auth::postfix

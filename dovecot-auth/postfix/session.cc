@@ -1,0 +1,177 @@
+#include "dovecot-auth/postfix/session.h"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "shared/base/text.h"
+#include "shared/runtime/log.h"
+
+namespace vmail::auth::postfix {
+namespace {
+
+constexpr auto kLineDeadline = std::chrono::seconds(10);
+// Of one connection. More checks than this wait unread; of more abandoned exchanges the oldest is dropped.
+constexpr std::size_t kMaxChecking = 64;
+constexpr std::size_t kMaxWaiting = 32;
+
+// What a person reads in the mail program behind "535 5.7.8 Error: authentication failed:".
+constexpr const char* kRefused = "the user name or the password is wrong";
+
+// Ties a login to this connection in other parts of the protocol, which we do not serve; clients want one all the same.
+std::string random_cookie() {
+  std::array<unsigned char, 16> bytes{};
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return std::string(32, '0');
+  std::string hex;
+  for (const unsigned char byte : bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    hex += kDigits[byte >> 4];
+    hex += kDigits[byte & 15];
+  }
+  return hex;
+}
+
+// The four outcomes as this protocol spells them. Nothing: hang up without a reply, since Postfix makes a permanent 535
+// of every FAIL, also of one with code=temp_fail, and a 454 of a lost connection (xsasl_dovecot_server.c).
+std::optional<std::string> reply_to(std::uint32_t id, const std::string& user, const LoginOutcome& outcome) {
+  switch (outcome.status()) {
+    case Status::Found:
+      return ok(id, outcome.value().address());
+    case Status::NotFound:
+    case Status::Disabled:
+      return fail(id, printable(user), kRefused);
+    case Status::TempFail:
+      break;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+AuthSession::AuthSession(Channel& channel, Logins& logins, std::uint64_t connection)
+    : channel_(channel), logins_(logins) {
+  channel_.send(handshake(static_cast<std::uint32_t>(::getpid()), connection, random_cookie()));
+}
+
+void AuthSession::on_bytes(std::string_view bytes) {
+  decoder_.feed(bytes);
+  proceed();
+}
+
+void AuthSession::on_end_of_input() {
+  on_drain();
+}
+
+void AuthSession::on_drain() {
+  ending_ = true;
+  if (checking_ == 0) channel_.close();
+}
+
+void AuthSession::proceed() {
+  while (channel_.is_open()) {
+    if (checking_ >= kMaxChecking) return channel_.pause();
+    Event event = decoder_.next();
+    if (std::holds_alternative<NeedMore>(event)) break;
+    if (auto* auth = std::get_if<Auth>(&event)) handle(*auth);
+    if (auto* more = std::get_if<Continue>(&event)) handle(*more);
+    if (auto* cancel = std::get_if<Cancel>(&event)) handle(*cancel);
+    if (auto* bad = std::get_if<Malformed>(&event)) malformed(bad->why);
+  }
+  if (decoder_.empty()) return channel_.clear_deadline();
+  channel_.set_deadline(kLineDeadline, "it did not send the rest of its request");
+}
+
+void AuthSession::handle(Auth& request) {
+  if (exchanges_.contains(request.id)) return malformed("an AUTH with the number of another that is not over");
+  Exchange exchange;
+  exchange.attempt.service = std::move(request.service);
+  exchange.attempt.remote_ip = std::move(request.remote_ip);
+  exchange.attempt.session = std::move(request.session);
+  exchange.mechanism = sasl::make_mechanism(request.mechanism);
+  if (!exchange.mechanism) return refuse(request.id, exchange.attempt, "this way to log in is not offered");
+  std::optional<std::string_view> initial;
+  if (request.initial) {
+    if (!request.initial->is_base64) {
+      return refuse(request.id, exchange.attempt, "the mail program sent a response that is not base64");
+    }
+    initial = request.initial->bytes.view();
+  }
+  auto step = exchange.mechanism->start(initial);
+  take(request.id, std::move(exchange), std::move(step));
+}
+
+void AuthSession::handle(Continue& request) {
+  const auto found = exchanges_.find(request.id);
+  if (found == exchanges_.end() || !found->second.mechanism) return malformed("a CONT that nothing was asked for");
+  Exchange exchange = std::move(found->second);
+  exchanges_.erase(found);
+  if (!request.response.is_base64) {
+    return refuse(request.id, exchange.attempt, "the mail program sent a response that is not base64");
+  }
+  auto step = exchange.mechanism->respond(request.response.bytes.view());
+  take(request.id, std::move(exchange), std::move(step));
+}
+
+void AuthSession::handle(Cancel& request) {
+  exchanges_.erase(request.id);
+}
+
+void AuthSession::take(std::uint32_t id, Exchange exchange, sasl::Step step) {
+  if (auto* invalid = std::get_if<sasl::Invalid>(&step)) {
+    exchange.attempt.user = std::move(invalid->user);
+    return refuse(id, exchange.attempt, invalid->why);
+  }
+  if (const auto* challenge = std::get_if<sasl::Challenge>(&step)) {
+    exchanges_.emplace(id, std::move(exchange));
+    drop_oldest_waiting();
+    return channel_.send(go_on(id, challenge->text));
+  }
+  auto& check = std::get<sasl::Check>(step);
+  Attempt attempt = std::move(exchange.attempt);
+  attempt.user = check.user;
+  attempt.password = std::move(check.password);
+  // The exchange stays in the table, so that CANCEL finds it; the attempt itself goes to the check.
+  Exchange waiting;
+  waiting.attempt.user = std::move(check.user);
+  waiting.check = ++checks_;
+  exchanges_.emplace(id, std::move(waiting));
+  ++checking_;
+  logins_.check(std::move(attempt), [this, weak = weak_from_this(), id, number = checks_](const LoginOutcome& outcome) {
+    if (const auto self = weak.lock()) checked(id, number, outcome);
+  });
+}
+
+void AuthSession::checked(std::uint32_t id, std::uint64_t check, const LoginOutcome& outcome) {
+  --checking_;
+  if (const auto found = exchanges_.find(id); found != exchanges_.end() && found->second.check == check) {
+    const auto reply = reply_to(id, found->second.attempt.user, outcome);
+    exchanges_.erase(found);
+    if (!reply) return channel_.close();
+    channel_.send(*reply);
+  }
+  if (ending_) return on_drain();
+  channel_.resume();
+  proceed();
+}
+
+// Failures that need no look at an account. They leave a line in the log as the others do.
+void AuthSession::refuse(std::uint32_t id, const Attempt& attempt, const std::string& why) {
+  log_login(attempt, LoginOutcome::not_found(), why);
+  channel_.send(fail(id, printable(attempt.user), why));
+}
+
+void AuthSession::malformed(const std::string& why) {
+  log::warning("auth: {}: closed: it sent {}", channel_.peer().address, why);
+  channel_.close();
+}
+
+// Postfix tells us nothing when its client breaks an exchange off, and keeps the connection.
+void AuthSession::drop_oldest_waiting() {
+  const auto waits = [](const auto& entry) { return entry.second.mechanism != nullptr; };
+  if (static_cast<std::size_t>(std::count_if(exchanges_.begin(), exchanges_.end(), waits)) <= kMaxWaiting) return;
+  exchanges_.erase(std::find_if(exchanges_.begin(), exchanges_.end(), waits));
+}
+
+}  // namespace vmail::auth::postfix

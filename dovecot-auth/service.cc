@@ -1,0 +1,118 @@
+#include "dovecot-auth/service.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "dovecot-auth/postfix/session.h"
+#include "shared/config/config.h"
+#include "shared/config/secret_file.h"
+#include "shared/runtime/log.h"
+
+namespace vmail::auth {
+namespace {
+
+directory::Options directory_options(const config::Settings& settings) {
+  directory::Options options;
+  options.database_user = settings.auth.database_user;
+  options.database_password = config::read_secret("database-password", settings.auth.database_password_file);
+  options.with_credentials = true;
+  return options;
+}
+
+std::size_t hash_threads(const config::Settings::Auth& settings) {
+  if (settings.hash_threads > 0) return settings.hash_threads;
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+std::vector<uid_t> credentials_peers(const config::Settings::Auth& settings) {
+  std::vector<uid_t> uids;
+  for (const auto& peer : settings.credentials_peers) uids.push_back(user_id("auth.credentials_peers", peer));
+  if (uids.empty() && !settings.credentials.empty()) {
+    throw config::Error(
+        "auth.credentials_peers: name the users that may read password hashes, or leave auth.credentials empty");
+  }
+  return uids;
+}
+
+}  // namespace
+
+void check_settings(const config::Settings& settings) {
+  const Accounts accounts(settings.mailboxes);
+  credentials_peers(settings.auth);
+  config::read_secret("database-password", settings.auth.database_password_file);
+}
+
+AuthService::AuthService(Loop& loop, const config::Settings& settings)
+    : settings_(settings),
+      accounts_(settings.mailboxes),
+      directory_(loop, clock_, settings, directory_options(settings)),
+      pool_("hash", hash_threads(settings.auth), settings.auth.hash_queue),
+      logins_(loop, clock_, questions_, pool_, settings.passwords),
+      services_{logins_, questions_, accounts_} {
+  questions_.credentials = [this](std::string_view login, directory::Later<directory::Credentials> later) {
+    return directory_.credentials(login, std::move(later));
+  };
+  // Dovecot refuses mail for good on a "no", so a "no" has to be fresh.
+  questions_.mailbox = [this](std::string_view address, directory::Later<directory::Mailbox> later) {
+    return directory_.mailbox(address, directory::Freshness::FreshForRefusal, std::move(later));
+  };
+}
+
+std::vector<daemon::Endpoint> AuthService::endpoints() {
+  const auto verify_endpoint = [this](const char* name, const std::string& path, verify::Scope scope) {
+    daemon::Endpoint endpoint;
+    endpoint.name = name;
+    if (!path.empty()) endpoint.listen = {"unix:" + path};
+    endpoint.max_connections = settings_.auth.max_connections;
+    endpoint.open = [this, scope](Channel& channel) {
+      return std::make_shared<verify::VerifySession>(channel, services_, scope);
+    };
+    return endpoint;
+  };
+
+  daemon::Endpoint auth;
+  auth.name = "auth";
+  auth.listen = settings_.auth.listen;
+  auth.networks = settings_.auth.networks;
+  auth.max_connections = settings_.auth.max_connections;
+  auth.open = [this](Channel& channel) {
+    return std::make_shared<postfix::AuthSession>(channel, logins_, ++connections_);
+  };
+
+  // Its peers are told by their uid, whatever groups they are in, so that its mode lets everybody knock.
+  daemon::Endpoint credentials = verify_endpoint("credentials", settings_.auth.credentials, verify::Scope::Credentials);
+  credentials.mode = 0666;
+  credentials.admit = [peers = credentials_peers(settings_.auth)](const Peer& peer) {
+    return peer.local && std::find(peers.begin(), peers.end(), peer.uid) != peers.end();
+  };
+  return {std::move(auth), verify_endpoint("verify", settings_.auth.verify, verify::Scope::Verify),
+          std::move(credentials)};
+}
+
+void AuthService::reload(const config::Settings& settings) {
+  accounts_ = Accounts(settings.mailboxes);
+  logins_.reload(settings.passwords);
+  directory_.reload(settings);
+  const auto& before = settings_.auth;
+  const auto& after = settings.auth;
+  if (before.listen != after.listen || before.networks != after.networks || before.verify != after.verify ||
+      before.credentials != after.credentials || before.credentials_peers != after.credentials_peers ||
+      before.max_connections != after.max_connections || before.hash_threads != after.hash_threads ||
+      before.hash_queue != after.hash_queue) {
+    log::warning("settings of [auth] have changed; they take effect when vmail-authd is restarted");
+  }
+}
+
+nlohmann::json AuthService::control(const nlohmann::json& request) {
+  if (request.value("command", "") != "flush") return {{"error", "vmail-authd knows the command \"flush\" alone"}};
+  directory_.flush(request.value("keys", std::vector<std::string>{}));
+  return {{"flushed", true}};
+}
+
+// The directory first: what it still answers may go to the hash pool, never the other way round.
+void AuthService::stop() {
+  directory_.stop();
+  pool_.stop();
+}
+
+}  // namespace vmail::auth

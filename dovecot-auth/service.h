@@ -1,0 +1,41 @@
+// vmail-authd as the daemon skeleton sees it: the parts, their sockets, reload and control.
+#pragma once
+
+#include <memory>
+
+#include "dovecot-auth/accounts.h"
+#include "dovecot-auth/login.h"
+#include "dovecot-auth/verify/session.h"
+#include "shared/base/clock.h"
+#include "shared/daemon/daemon.h"
+#include "shared/runtime/worker_pool.h"
+
+namespace vmail::auth {
+
+// Loop thread only.
+class AuthService final : public daemon::Service {
+ public:
+  // Throws config::Error when the settings cannot work.
+  AuthService(Loop& loop, const config::Settings& settings);
+
+  std::vector<daemon::Endpoint> endpoints() override;
+  void reload(const config::Settings& settings) override;
+  nlohmann::json control(const nlohmann::json& request) override;
+  void stop() override;
+
+ private:
+  config::Settings settings_;
+  SystemClock clock_;
+  Accounts accounts_;
+  directory::Directory directory_;
+  Questions questions_;
+  WorkerPool pool_;
+  Logins logins_;
+  verify::Services services_;
+  std::uint64_t connections_ = 0;
+};
+
+// What the settings need of this host: users, groups and the password file. Throws config::Error.
+void check_settings(const config::Settings& settings);
+
+}  // namespace vmail::auth
