@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <mutex>
 #include <unordered_map>
 #include <utility>
 
@@ -15,6 +14,7 @@
 #include "shared/config/config.h"
 #include "shared/mysql/compat.h"
 #include "shared/mysql/errors.h"
+#include "shared/mysql/library.h"
 #include "shared/mysql/resolve.h"
 
 namespace vmail::mysql {
@@ -25,19 +25,6 @@ namespace {
 constexpr std::size_t kMaxStatements = 100;
 // A cell longer than this is fetched a second time, into a buffer of its length.
 constexpr std::size_t kCell = 256;
-
-// Before the first connection, once; the end is after main(), when all threads that used it are joined.
-void use_library() {
-  struct Library {
-    Library() {
-      if (mysql_library_init(0, nullptr, nullptr) != 0) {
-        throw Error(ErrorKind::Other, 0, "the MySQL client library cannot be initialised");
-      }
-    }
-    ~Library() { mysql_library_end(); }
-  };
-  static const Library library;
-}
 
 struct CloseConnection {
   void operator()(MYSQL* mysql) const { mysql_close(mysql); }
