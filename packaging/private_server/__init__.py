@@ -5,6 +5,7 @@ neither used nor touched. The quickstart and the tests with real servers stand o
 since every server runs as its own user.
 
     with Site(build_folder) as site:
+        site.suite.control("domain", "add", "example.test")
         site.add_user("anna@example.test", "secret")
         ...
 
@@ -12,13 +13,14 @@ A server is a child of this process: it is stopped by its process id, at the lat
 comes about.
 """
 
-
+from .dovecot import Dovecot
 from .folder import TemporaryFolder
 from .mariadb import DatabaseError, MariaDB
-
+from .postfix import Postfix
 from .process import Process, ServerError, free_port, wait_until
-
-
+from .sink import Sink
+from .site import Site
+from .suite import Suite
 
 __all__ = [
     "DatabaseError",
@@ -27,6 +29,7 @@ __all__ = [
     "Postfix",
     "Process",
     "ServerError",
+    "Sink",
     "Site",
     "Suite",
     "TemporaryFolder",

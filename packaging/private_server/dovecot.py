@@ -25,7 +25,7 @@ disable_plaintext_auth = yes
 auth_mechanisms = plain login
 auth_failure_delay = 0
 first_valid_uid = {uid}
-mail_location = maildir:{mail}/%d/%n
+mail_location = maildir:~/
 service imap-login {{
   inet_listener imap {{
     port = {imap}
@@ -54,10 +54,10 @@ service anvil {{
 class Dovecot:
     """A Dovecot of its own on 127.0.0.1, imap_port and pop3_port with STARTTLS.
 
-    auth is the text of its passdb and userdb blocks. mail is the folder of the Maildirs, uid the owner of the mail.
+    auth is the text of its passdb and userdb blocks, which say where the mail of a user is; uid owns the mail.
     """
 
-    def __init__(self, folder, mail, uid, auth):
+    def __init__(self, folder, uid, auth):
         self.path = folder.make("dovecot")
         self.run = folder.make("dovecot/run")
         folder.make("dovecot/state")
@@ -71,7 +71,6 @@ class Dovecot:
             certificate=self.certificate,
             key=key,
             uid=uid,
-            mail=mail,
             imap=self.imap_port,
             pop3=self.pop3_port,
         )

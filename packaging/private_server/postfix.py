@@ -165,8 +165,11 @@ class Postfix:
             return ""
 
     def _write(self, name, text):
-        with open(os.path.join(self.config, name), "w", encoding="utf-8") as file:
+        path = os.path.join(self.config, name)
+        with open(path, "w", encoding="utf-8") as file:
             file.write(text)
+        # A file this young is read again and again until it is seconds old, since it might still be growing.
+        os.utime(path, (1, 1))
 
     def __enter__(self):
         return self.start()
