@@ -226,7 +226,8 @@ Settings load(const std::string& file) {
                 (errno == ENOENT ? "; --config FILE names another" : ""));
   }
   std::ostringstream text;
-  text << stream.rdbuf();
+  // An empty file is good, everything has a default; but copying nothing would count as a failure.
+  if (stream.peek() != std::ifstream::traits_type::eof()) text << stream.rdbuf();
   if (stream.bad() || text.fail()) throw Error(file + ": cannot be read; is it a regular file?");
   return parse(text.str(), file);
 }

@@ -43,7 +43,8 @@ Secret read_secret(const std::string& credential, const std::string& file) {
     const std::string given = std::string(folder) + "/" + credential;
     if (::access(given.c_str(), F_OK) == 0) path = given;
   }
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  // Without waiting: a FIFO that nobody writes to would hang us before we see that it is none.
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!fd) {
     const int error = errno;
     const char* hint = error == ENOENT   ? "; `vmailctl schema grants` makes it"
