@@ -34,10 +34,9 @@ UniqueFd connect_to(const std::string& path) {
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) throw Error(std::string("socket: ") + std::strerror(errno));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    const char* hint = errno == ENOENT || errno == ECONNREFUSED ? " (is the daemon running?)"
-                       : errno == EACCES                        ? " (only root and the daemon's own user may)"
-                                                                : "";
-    throw Error(path + ": " + std::strerror(errno) + hint);
+    const std::string what = path + ": " + std::strerror(errno);
+    if (errno == ENOENT || errno == ECONNREFUSED) throw NobodyListens(what + " (is the daemon running?)");
+    throw Error(what + (errno == EACCES ? " (only root and the daemon's own user may)" : ""));
   }
   return fd;
 }

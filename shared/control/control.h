@@ -32,8 +32,14 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Blocking; for command line tools. Throws Error: nobody listens, no permission, deadline passed, or the daemon's own
-// refusal (a reply {"error": "..."}).
+// No socket, or nobody behind it: the daemon does not run.
+class NobodyListens : public Error {
+ public:
+  using Error::Error;
+};
+
+// Blocking; for command line tools. Throws NobodyListens, or another Error: no permission, deadline passed, or the
+// daemon's own refusal (a reply {"error": "..."}).
 nlohmann::json call(const std::string& socket_path, const nlohmann::json& request, std::chrono::milliseconds deadline);
 
 }  // namespace vmail::control

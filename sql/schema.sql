@@ -1,0 +1,63 @@
+-- The whole schema, for a new database: equal to upgrades/0000-original.sql and all upgrades after it (a test compares
+-- them). `vmailctl schema init` runs it, `vmailctl schema print` shows it.
+--
+-- The version table comes first and its rows last: when it is there and empty, an init was interrupted and may go on.
+CREATE TABLE IF NOT EXISTS vmailkit_schema (
+  version int NOT NULL,
+  name varchar(100) NOT NULL,
+  PRIMARY KEY (version)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
+
+-- Domains of ours. enable: exactly 1 is on, here and below.
+CREATE TABLE IF NOT EXISTS virtual_domains (
+  id int(11) NOT NULL auto_increment,
+  name varchar(255) NOT NULL,
+  enable tinyint NOT NULL DEFAULT 1,
+  PRIMARY KEY (id),
+  UNIQUE KEY name (name)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8;
+
+-- Mailboxes. password: a hash as crypt(3) writes it, or {SCHEME} and a hash.
+CREATE TABLE IF NOT EXISTS virtual_users (
+  id int(11) NOT NULL auto_increment,
+  domain_id int(11) NOT NULL,
+  password varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  email varchar(255) NOT NULL,
+  enable int(1) NOT NULL DEFAULT '1',
+  PRIMARY KEY (id),
+  UNIQUE KEY email (email),
+  FOREIGN KEY (domain_id) REFERENCES virtual_domains(id) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8;
+
+-- Aliases: one row for each destination of a source. The source "@domain" is a catch-all.
+CREATE TABLE IF NOT EXISTS virtual_aliases (
+  id int(11) NOT NULL auto_increment,
+  domain_id int(11) NOT NULL,
+  source varchar(255) NOT NULL,
+  destination varchar(255) NOT NULL,
+  enable tinyint NOT NULL DEFAULT 1,
+  PRIMARY KEY (id),
+  UNIQUE KEY source (source, destination),
+  FOREIGN KEY (domain_id) REFERENCES virtual_domains(id) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8;
+
+-- Domains whose every address is the same address in the target, which is a name in virtual_domains.
+CREATE TABLE IF NOT EXISTS virtual_alias_domains (
+  name varchar(255) NOT NULL,
+  target varchar(255) NOT NULL,
+  enable tinyint NOT NULL DEFAULT 1,
+  PRIMARY KEY (name),
+  KEY target (target)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
+
+-- Domains that we take mail for and pass on to another server.
+CREATE TABLE IF NOT EXISTS virtual_relay_domains (
+  name varchar(255) NOT NULL,
+  enable tinyint NOT NULL DEFAULT 1,
+  PRIMARY KEY (name)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
+
+INSERT IGNORE INTO vmailkit_schema (version, name) VALUES
+  (1, 'indexes'),
+  (2, 'wide-columns'),
+  (3, 'domain-kinds');

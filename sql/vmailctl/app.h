@@ -1,0 +1,58 @@
+// What a command works with, and the commands themselves. Each returns the exit status (0, or 1 for a warning) or
+// throws: Refusal, config::Error, mysql::Error. One thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shared/config/settings.h"
+#include "shared/mysql/connection.h"
+#include "sql/vmailctl/output.h"
+
+namespace vmail::sql {
+
+struct App {
+  const config::Settings& settings;
+  Output& output;
+};
+
+// As [admin].database_user. Without a database selected for what makes it.
+std::unique_ptr<mysql::Connection> connect(const App& app);
+std::unique_ptr<mysql::Connection> connect_to_server(const App& app);
+
+// schema_commands.cc. `from`: the host part of the daemons' database users, when it cannot be told from [database].
+int schema_init(const App& app, const std::string& from);
+int schema_status(const App& app);
+int schema_upgrade(const App& app, bool dry_run);
+int schema_verify(const App& app, const std::string& from);
+int schema_print(const App& app);
+int schema_grants(const App& app, const std::string& from);
+
+// What becomes of the mail of a mailbox that is removed.
+enum class MailFate { Keep, Archive, Purge };
+
+// domain_commands.cc
+int domain_add(const App& app, const std::string& name);
+int domain_list(const App& app);
+int domain_show(const App& app, const std::string& name);
+int domain_remove(const App& app, const std::string& name, bool with_users, std::optional<MailFate> fate);
+int domain_enable(const App& app, const std::string& name, bool enable);
+
+// user_commands.cc
+int user_add(const App& app, const std::string& address, bool adopt_mail);
+int user_list(const App& app, const std::string& domain);  // all domains when empty
+int user_show(const App& app, const std::string& address);
+int user_remove(const App& app, const std::string& address, std::optional<MailFate> fate);
+int user_enable(const App& app, const std::string& address, bool enable);
+int user_passwd(const App& app, const std::string& address);
+
+// alias_commands.cc
+int alias_add(const App& app, const std::string& source, const std::vector<std::string>& destinations);
+int alias_list(const App& app, const std::string& domain);  // all domains when empty
+int alias_show(const App& app, const std::string& source);
+int alias_remove(const App& app, const std::string& source, const std::string& destination);  // all when empty
+int alias_enable(const App& app, const std::string& source, const std::string& destination, bool enable);
+
+}  // namespace vmail::sql

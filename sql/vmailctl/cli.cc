@@ -1,0 +1,192 @@
+#include "sql/vmailctl/cli.h"
+
+#include <sysexits.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <iostream>
+
+#include "shared/config/config.h"
+#include "sql/vmailctl/app.h"
+#include "sql/vmailctl/refusal.h"
+
+namespace vmail::sql {
+namespace {
+
+using Command = std::function<int(const App&)>;
+
+// What the arguments say; the sub-command that was named leaves its work in `command`.
+struct Arguments {
+  std::string file = config::kDefaultFile;
+  bool json = false;
+  std::string name;
+  std::string second;
+  std::vector<std::string> names;
+  std::string from;
+  std::string fate;
+  bool flag = false;
+  Command command;
+};
+
+const std::map<std::string, MailFate> kFates = {
+    {"keep", MailFate::Keep}, {"archive", MailFate::Archive}, {"purge", MailFate::Purge}};
+
+std::optional<MailFate> fate_of(const Arguments& arguments) {
+  if (arguments.fate.empty()) return std::nullopt;
+  return kFates.at(arguments.fate);
+}
+
+// A sub-command that leaves `command` behind when it is named.
+CLI::App* add(CLI::App& parent, Arguments& arguments, const char* name, const char* help, Command command) {
+  CLI::App* sub = parent.add_subcommand(name, help);
+  sub->callback([&arguments, command = std::move(command)] { arguments.command = command; });
+  return sub;
+}
+
+void add_fate(CLI::App* sub, Arguments& arguments) {
+  sub->add_option("--mail", arguments.fate, "What becomes of the mail: keep, archive or purge")
+      ->check(CLI::IsMember({"keep", "archive", "purge"}));
+}
+
+void add_schema(CLI::App& program, Arguments& a) {
+  CLI::App* schema = program.add_subcommand("schema", "Tables, rights and database users")->require_subcommand(1);
+  const auto with_from = [&](CLI::App* sub) {
+    sub->add_option("--from", a.from, "Host part of the daemons' database users, when the database is another machine");
+  };
+  with_from(add(*schema, a, "init", "Make the database, its tables and the daemons' users",
+                [&a](const App& app) { return schema_init(app, a.from); }));
+  add(*schema, a, "status", "Version, and what is pending or blocked and why", schema_status);
+  add(*schema, a, "upgrade", "Bring an older schema up to date; no row is changed", [&a](const App& app) {
+    return schema_upgrade(app, a.flag);
+  })->add_flag("--dry-run", a.flag, "Show what would be done, change nothing");
+  with_from(add(*schema, a, "verify", "Check tables, indexes, users, rights and password files",
+                [&a](const App& app) { return schema_verify(app, a.from); }));
+  add(*schema, a, "print", "The schema as SQL", schema_print);
+  with_from(add(*schema, a, "grants", "Make or repair the daemons' users, rights and password files",
+                [&a](const App& app) { return schema_grants(app, a.from); }));
+}
+
+void add_domain(CLI::App& program, Arguments& a) {
+  CLI::App* domain = program.add_subcommand("domain", "Domains of ours")->require_subcommand(1);
+  const auto named = [&](CLI::App* sub) {
+    sub->add_option("NAME", a.name, "The domain")->required();
+    return sub;
+  };
+  named(add(*domain, a, "add", "Add a domain", [&a](const App& app) { return domain_add(app, a.name); }));
+  add(*domain, a, "list", "All domains", domain_list);
+  named(add(*domain, a, "show", "One domain", [&a](const App& app) { return domain_show(app, a.name); }));
+  CLI::App* remove = named(add(*domain, a, "remove", "Remove a domain",
+                               [&a](const App& app) { return domain_remove(app, a.name, a.flag, fate_of(a)); }));
+  remove->add_flag("--with-users", a.flag, "Its users and aliases too");
+  add_fate(remove, a);
+  named(add(*domain, a, "enable", "Switch a domain on",
+            [&a](const App& app) { return domain_enable(app, a.name, true); }));
+  named(add(*domain, a, "disable", "Switch a domain off: it then counts as not ours",
+            [&a](const App& app) { return domain_enable(app, a.name, false); }));
+}
+
+void add_user(CLI::App& program, Arguments& a) {
+  CLI::App* user = program.add_subcommand("user", "Mailboxes and their logins")->require_subcommand(1);
+  const auto named = [&](CLI::App* sub) {
+    sub->add_option("ADDRESS", a.name, "The mail address")->required();
+    return sub;
+  };
+  named(add(*user, a, "add", "Add a mailbox; the password is asked for, or is the first line of standard input",
+            [&a](const App& app) { return user_add(app, a.name, a.flag); }))
+      ->add_flag("--adopt-mail", a.flag, "Give the new owner the mail that already lies there");
+  add(*user, a, "list", "All users, or those of a domain", [&a](const App& app) {
+    return user_list(app, a.name);
+  })->add_option("DOMAIN", a.name, "The domain");
+  named(add(*user, a, "show", "One user", [&a](const App& app) { return user_show(app, a.name); }));
+  add_fate(named(add(*user, a, "remove", "Remove a user",
+                     [&a](const App& app) { return user_remove(app, a.name, fate_of(a)); })),
+           a);
+  named(add(*user, a, "enable", "Switch a user on", [&a](const App& app) { return user_enable(app, a.name, true); }));
+  named(add(*user, a, "disable", "Switch a user off: no login, no new mail",
+            [&a](const App& app) { return user_enable(app, a.name, false); }));
+  named(add(*user, a, "passwd", "Change the password, asked for or from standard input",
+            [&a](const App& app) { return user_passwd(app, a.name); }));
+}
+
+void add_alias(CLI::App& program, Arguments& a) {
+  CLI::App* alias =
+      program.add_subcommand("alias", "Addresses that lead to others; @domain is a catch-all")->require_subcommand(1);
+  const auto named = [&](CLI::App* sub) {
+    sub->add_option("SOURCE", a.name, "The address, or @domain")->required();
+    return sub;
+  };
+  const auto with_second = [&](CLI::App* sub) {
+    named(sub)->add_option("DESTINATION", a.second, "Only this destination");
+    return sub;
+  };
+  named(add(*alias, a, "add", "Add destinations to an alias",
+            [&a](const App& app) { return alias_add(app, a.name, a.names); }))
+      ->add_option("DESTINATION", a.names, "Where it leads")
+      ->required();
+  add(*alias, a, "list", "All aliases, or those of a domain", [&a](const App& app) {
+    return alias_list(app, a.name);
+  })->add_option("DOMAIN", a.name, "The domain");
+  named(add(*alias, a, "show", "One alias, and where it leads in the end",
+            [&a](const App& app) { return alias_show(app, a.name); }));
+  with_second(add(*alias, a, "remove", "Remove an alias, or one of its destinations",
+                  [&a](const App& app) { return alias_remove(app, a.name, a.second); }));
+  with_second(add(*alias, a, "enable", "Switch an alias on",
+                  [&a](const App& app) { return alias_enable(app, a.name, a.second, true); }));
+  with_second(add(*alias, a, "disable", "Switch an alias off",
+                  [&a](const App& app) { return alias_enable(app, a.name, a.second, false); }));
+}
+
+int run_command(const Arguments& arguments, Output& output) {
+  try {
+    const config::Settings settings = config::load(arguments.file);
+    return arguments.command({settings, output});
+  } catch (const Refusal& refusal) {
+    output.error(refusal.what(), refusal.hint());
+    return 1;
+  } catch (const config::Error& error) {
+    output.error(error.what(), "");
+    return EX_CONFIG;
+  } catch (const mysql::Error& error) {
+    switch (error.kind()) {
+      case mysql::ErrorKind::Lost:
+      case mysql::ErrorKind::Timeout:
+        output.error(error.what(), "");
+        return EX_UNAVAILABLE;
+      case mysql::ErrorKind::Denied:
+        output.error(error.what(),
+                     "vmailctl logs in as admin.database_user of vmailkit.toml (root by UNIX-socket authentication by "
+                     "default: run it as root).");
+        return EX_CONFIG;
+      default:
+        output.error(error.what(), "");
+        return 1;
+    }
+  } catch (const std::exception& error) {
+    output.error(error.what(), "");
+    return 1;
+  }
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  CLI::App program("vmailctl: domains, users, aliases and the schema of vmailkit", "vmailctl");
+  Arguments arguments;
+  program.add_option("--config", arguments.file, "Configuration file")->capture_default_str();
+  program.add_flag("--json", arguments.json, "For programs: one JSON value on standard output");
+  program.set_version_flag("--version", VMAILKIT_VERSION);
+  program.require_subcommand(1)->fallthrough();
+  add_schema(program, arguments);
+  add_domain(program, arguments);
+  add_user(program, arguments);
+  add_alias(program, arguments);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? 0 : EX_USAGE;
+  }
+  Output output(arguments.json, std::cout, std::cerr);
+  return run_command(arguments, output);
+}
+
+}  // namespace vmail::sql

@@ -1,0 +1,156 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "shared/base/text.h"
+#include "sql/vmailctl/app.h"
+#include "sql/vmailctl/catalog.h"
+#include "sql/vmailctl/daemons.h"
+#include "sql/vmailctl/keys.h"
+#include "sql/vmailctl/mail_fate.h"
+#include "sql/vmailctl/refusal.h"
+
+namespace vmail::sql {
+namespace {
+
+const char* kind_name(DomainKind kind) {
+  return kind == DomainKind::Own ? "own" : kind == DomainKind::Alias ? "alias" : "relay";
+}
+
+Json as_json(const Domain& domain) {
+  Json json = {{"name", domain.name}, {"kind", kind_name(domain.kind)}, {"enabled", domain.enabled}};
+  if (domain.kind == DomainKind::Own) {
+    json["users"] = domain.users;
+    json["aliases"] = domain.aliases;
+  }
+  if (domain.kind == DomainKind::Alias) json["target"] = domain.target;
+  return json;
+}
+
+Domain require_domain(Catalog& catalog, const std::string& name) {
+  auto domain = catalog.domain(name);
+  if (!domain)
+    throw Refusal(fmt::format("there is no domain {}", printable(name)), "`vmailctl domain list` shows them.");
+  return std::move(*domain);
+}
+
+}  // namespace
+
+int domain_add(const App& app, const std::string& argument) {
+  const std::string name = new_domain_key(argument);
+  const auto connection = connect(app);
+  Catalog catalog(*connection);
+  if (const auto there = catalog.domain(name)) {
+    throw Refusal(fmt::format("{} is there already, as {} domain", there->name,
+                              there->kind == DomainKind::Own     ? "our own"
+                              : there->kind == DomainKind::Alias ? "an alias"
+                                                                 : "a relay"),
+                  fmt::format("vmailctl domain show {}", there->name));
+  }
+  catalog.require_upgraded();
+  const mysql::Value row[] = {name};
+  connection->query("INSERT INTO virtual_domains (name, enable) VALUES (?, 1)", row);
+  tell_daemons(app, {'@' + name});
+  app.output.done(fmt::format("Added domain {}.", name), {{"added", name}});
+  return 0;
+}
+
+int domain_list(const App& app) {
+  const auto connection = connect(app);
+  Json rows = Json::array();
+  for (const auto& domain : Catalog(*connection).domains()) rows.push_back(as_json(domain));
+  app.output.table({{"name", "DOMAIN"},
+                    {"kind", "KIND"},
+                    {"enabled", "ENABLED"},
+                    {"users", "USERS"},
+                    {"aliases", "ALIASES"},
+                    {"target", "TARGET"}},
+                   rows);
+  return 0;
+}
+
+int domain_show(const App& app, const std::string& argument) {
+  const std::string name = domain_key(argument);
+  const auto connection = connect(app);
+  Catalog catalog(*connection);
+  const Domain domain = require_domain(catalog, name);
+  Json json = as_json(domain);
+  std::vector<Column> columns = {{"name", "Domain"}, {"kind", "Kind"}, {"enabled", "Enabled"}};
+  if (domain.kind == DomainKind::Alias) columns.push_back({"target", "Target"});
+  if (domain.kind == DomainKind::Own) {
+    json["catch_all"] = catalog.destinations('@' + name);
+    json["alias_domains"] = Json::array();
+    for (const auto& alias : catalog.alias_domains_of(name)) json["alias_domains"].push_back(alias.name);
+    columns.insert(columns.end(), {{"users", "Users"},
+                                   {"aliases", "Aliases"},
+                                   {"catch_all", "Catch-all to"},
+                                   {"alias_domains", "Alias domains"}});
+  }
+  app.output.record(columns, json);
+  return 0;
+}
+
+int domain_remove(const App& app, const std::string& argument, bool with_users, std::optional<MailFate> fate) {
+  const std::string name = domain_key(argument);
+  const auto connection = connect(app);
+  Catalog catalog(*connection);
+  const Domain domain = require_domain(catalog, name);
+  if (domain.kind != DomainKind::Own) require_own_domain(catalog, name);
+  catalog.require_upgraded();
+
+  if (const auto alias_domains = catalog.alias_domains_of(name); !alias_domains.empty()) {
+    throw Refusal(
+        fmt::format("{} is the target of the alias domain {}", domain.name, alias_domains[0].name),
+        fmt::format("Remove that first: DELETE FROM virtual_alias_domains WHERE target = '{}';", domain.name));
+  }
+  if ((domain.users > 0 || domain.aliases > 0) && !with_users) {
+    throw Refusal(fmt::format("{} still has {} users and {} aliases", domain.name, domain.users, domain.aliases),
+                  "Remove them first, or all at once with --with-users.");
+  }
+  const auto own = catalog.aliases(domain.id);
+  std::vector<Alias> from_elsewhere;
+  for (auto& alias : catalog.aliases_to('@' + name)) {
+    const bool goes_too = std::any_of(own.begin(), own.end(), [&](const Alias& other) { return other.id == alias.id; });
+    if (!goes_too) from_elsewhere.push_back(std::move(alias));
+  }
+  refuse_dangling(from_elsewhere, fmt::format("{} cannot be removed", domain.name));
+
+  const auto users = catalog.users(domain.id);
+  MailRemover remover(app, users, fate, fmt::format("the mail of the {} users of {}", users.size(), domain.name));
+  const mysql::Value id[] = {domain.id};
+  if (!users.empty()) {
+    // First nothing new comes in; then mail and row go user by user. Whatever interrupts it, running it again goes on.
+    connection->query("UPDATE virtual_domains SET enable = 0 WHERE id = ?", id);
+    connection->query("UPDATE virtual_users SET enable = 0 WHERE domain_id = ?", id);
+    tell_daemons(app, {'@' + name});
+  }
+  Json removed = Json::array();
+  for (const auto& user : users) {
+    removed.push_back(remover.remove(user));
+    const mysql::Value user_id[] = {user.id};
+    connection->query("DELETE FROM virtual_users WHERE id = ?", user_id);
+  }
+  // Its aliases go with it (ON DELETE CASCADE).
+  connection->query("DELETE FROM virtual_domains WHERE id = ?", id);
+  tell_daemons(app, {'@' + name});
+  app.output.done(fmt::format("Removed domain {} with {} users and {} aliases.{}", domain.name, users.size(),
+                              domain.aliases, remover.summary()),
+                  {{"removed", domain.name}, {"users", removed}, {"aliases", domain.aliases}});
+  return 0;
+}
+
+int domain_enable(const App& app, const std::string& argument, bool enable) {
+  const std::string name = domain_key(argument);
+  const auto connection = connect(app);
+  Catalog catalog(*connection);
+  const Domain domain = require_own_domain(catalog, name);
+  catalog.require_upgraded();
+  const mysql::Value row[] = {enable ? "1" : "0", domain.id};
+  connection->query("UPDATE virtual_domains SET enable = ? WHERE id = ?", row);
+  tell_daemons(app, {'@' + name});
+  app.output.done(fmt::format("Domain {} is {}.", domain.name, enable ? "enabled" : "disabled: it counts as not ours"),
+                  {{"name", domain.name}, {"enabled", enable}});
+  return 0;
+}
+
+}  // namespace vmail::sql

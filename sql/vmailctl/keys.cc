@@ -1,0 +1,106 @@
+#include "sql/vmailctl/keys.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "shared/base/text.h"
+#include "sql/vmailctl/refusal.h"
+
+namespace vmail::sql {
+namespace {
+
+constexpr std::size_t kMostNamed = 5;
+
+}  // namespace
+
+std::string domain_key(const std::string& text) {
+  if (text.find('@') != std::string::npos) {
+    throw Refusal(fmt::format("'{}' is not a domain: there is an '@' in it", printable(text)), "");
+  }
+  return fold_case(text);
+}
+
+std::string new_domain_key(const std::string& text) {
+  if (const auto why = why_not_a_domain(text)) {
+    throw Refusal(fmt::format("'{}' cannot be a mail domain: {}", printable(text), *why), "");
+  }
+  return fold_case(text);
+}
+
+Address address_key(const std::string& text) {
+  auto address = parse_address(text);
+  if (!address) throw Refusal(fmt::format("'{}' is not a mail address like user@example.org", printable(text)), "");
+  return std::move(*address);
+}
+
+Address new_address_key(const std::string& text) {
+  const auto at = text.rfind('@');
+  const auto refuse = [&](const std::string& why) {
+    return Refusal(fmt::format("'{}' is an address that no mail server would take: {}", printable(text), why), "");
+  };
+  if (at == std::string::npos) throw refuse("there is no '@' in it");
+  if (const auto why = why_not_a_local_part(text.substr(0, at))) throw refuse(*why);
+  if (const auto why = why_not_a_domain(text.substr(at + 1))) throw refuse("after the '@': " + *why);
+  auto address = parse_address(text);
+  if (!address) throw refuse(fmt::format("it is longer than {} characters, or not UTF-8", kMaxAddress));
+  return std::move(*address);
+}
+
+std::string alias_key(const std::string& text) {
+  if (!text.empty() && text.front() == '@') return '@' + domain_key(text.substr(1));
+  return address_key(text).text();
+}
+
+Domain require_own_domain(Catalog& catalog, const std::string& name) {
+  auto domain = catalog.domain(name);
+  if (!domain) {
+    throw Refusal(
+        fmt::format("there is no domain {}", printable(name)),
+        fmt::format("`vmailctl domain list` shows them; to make it: vmailctl domain add {}", printable(name)));
+  }
+  if (domain->kind == DomainKind::Alias) {
+    throw Refusal(fmt::format("{} is an alias domain: its addresses are those of {}", domain->name, domain->target),
+                  fmt::format("Use the address in {} instead.", domain->target));
+  }
+  if (domain->kind == DomainKind::Relay) {
+    throw Refusal(fmt::format("{} is a relay domain: its mail is passed on to another server", domain->name),
+                  "Its addresses are made there.");
+  }
+  return std::move(*domain);
+}
+
+std::vector<Alias> dangling_after(Catalog& catalog, AliasView& after, const std::string& gone,
+                                  const std::string& delimiters) {
+  const std::string domain = gone.substr(gone.rfind('@') + 1);
+  const std::string local = gone.substr(0, gone.rfind('@'));
+  std::vector<Alias> candidates = catalog.aliases_to(gone);
+  for (const auto& alias_domain : catalog.alias_domains_of(domain)) {
+    auto more = catalog.aliases_to(local + '@' + alias_domain.name);
+    candidates.insert(candidates.end(), more.begin(), more.end());
+  }
+  std::vector<Alias> dangling;
+  for (const auto& alias : candidates) {
+    const auto still = after.destinations(fold_case(alias.source));
+    const std::string destination = fold_case(alias.destination);
+    if (std::find(still.begin(), still.end(), destination) == still.end()) continue;  // goes as well
+    if (trace(after, destination, delimiters).dead_ends.empty()) continue;
+    if (trace(catalog, destination, delimiters).dead_ends.empty()) dangling.push_back(alias);
+  }
+  return dangling;
+}
+
+void refuse_dangling(const std::vector<Alias>& dangling, const std::string& what) {
+  if (dangling.empty()) return;
+  std::string names, commands;
+  for (std::size_t i = 0; i < std::min(dangling.size(), kMostNamed); ++i) {
+    names += (i == 0 ? "" : ", ") + printable(dangling[i].source);
+    commands += fmt::format("\n    vmailctl alias remove {} {}", printable(dangling[i].source),
+                            printable(dangling[i].destination));
+  }
+  if (dangling.size() > kMostNamed) names += fmt::format(" and {} more", dangling.size() - kMostNamed);
+  throw Refusal(fmt::format("{}: aliases still lead there: {}", what, names),
+                "Remove or redirect them first:" + commands);
+}
+
+}  // namespace vmail::sql

@@ -1,0 +1,185 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "shared/base/text.h"
+#include "shared/password/password.h"
+#include "sql/vmailctl/app.h"
+#include "sql/vmailctl/catalog.h"
+#include "sql/vmailctl/daemons.h"
+#include "sql/vmailctl/keys.h"
+#include "sql/vmailctl/mail_fate.h"
+#include "sql/vmailctl/prompt.h"
+#include "sql/vmailctl/refusal.h"
+
+namespace vmail::sql {
+namespace {
+
+User require_user(Catalog& catalog, const std::string& address) {
+  auto user = catalog.user(address);
+  if (user) return std::move(*user);
+  const std::string domain = address.substr(address.rfind('@') + 1);
+  if (!catalog.aliases_at(address).empty()) {
+    throw Refusal(fmt::format("{} is an alias, not a user", address), fmt::format("vmailctl alias show {}", address));
+  }
+  require_own_domain(catalog, domain);
+  throw Refusal(fmt::format("there is no user {}", address), fmt::format("vmailctl user list {}", domain));
+}
+
+// Hashes on the spot; the hash is wiped when the statement has run.
+void run_with_hash(const App& app, mysql::Connection& connection, const Secret& password, const std::string& sql,
+                   std::vector<mysql::Value> parameters, std::size_t hash_at) {
+  parameters[hash_at] = password::make_sha512_crypt(password, app.settings.passwords.rounds);
+  struct Wipe {
+    mysql::Value& value;
+    ~Wipe() { wipe(*value); }
+  } const wiped{parameters[hash_at]};
+  connection.query(sql, parameters);
+}
+
+// What stands at a new mailbox's address or in its place.
+void refuse_taken(const App& app, Catalog& catalog, const Address& address, bool adopt_mail) {
+  const std::string text = address.text();
+  if (catalog.user(text)) {
+    throw Refusal(fmt::format("the user {} is there already", text),
+                  fmt::format("To change the password: vmailctl user passwd {}", text));
+  }
+  const auto destinations = catalog.destinations(text);
+  if (!destinations.empty() && std::find(destinations.begin(), destinations.end(), text) == destinations.end()) {
+    throw Refusal(
+        fmt::format("an alias sends the mail of {} to {}: the mailbox would never get any", text, destinations[0]),
+        fmt::format("Remove it first: vmailctl alias remove {0}\n"
+                    "  Later, for a copy to the other address: vmailctl alias add {0} {0} {1}",
+                    text, destinations[0]));
+  }
+  MailTree tree(app.settings);
+  const std::string path = tree.path(address);  // refuses what can have none
+  if (!adopt_mail && tree.exists(address)) {
+    throw Refusal(fmt::format("mail of a former owner of {} lies in {}", text, path),
+                  fmt::format("To move it away: vmailctl user remove {} --mail archive\n"
+                              "  To give it to the new owner: --adopt-mail",
+                              text));
+  }
+}
+
+// The row is gone since an earlier time; its mail may be there yet.
+int remove_leftover(const App& app, Catalog& catalog, const std::string& address, std::optional<MailFate> fate) {
+  MailTree tree(app.settings);
+  const Address key = address_key(address);
+  if (!fate || *fate == MailFate::Keep || !tree.has_place(key) || !tree.exists(key)) require_user(catalog, address);
+  const User former{"", address, "", "", false};
+  MailRemover remover(app, {former}, fate, "");
+  const Json result = remover.remove(former);
+  app.output.done(fmt::format("There was no user {} any more.{}", address, remover.summary()), result);
+  return 0;
+}
+
+}  // namespace
+
+int user_add(const App& app, const std::string& argument, bool adopt_mail) {
+  const Address address = new_address_key(argument);
+  const auto connection = connect(app);
+  Catalog catalog(*connection);
+  catalog.require_upgraded();
+  const Domain domain = require_own_domain(catalog, address.domain);
+  refuse_taken(app, catalog, address, adopt_mail);
+
+  const Secret password = read_new_password(app.settings, address.text());
+  run_with_hash(app, *connection, password,
+                "INSERT INTO virtual_users (domain_id, email, password, enable) VALUES (?, ?, ?, 1)",
+                {domain.id, address.text(), std::nullopt}, 2);
+  tell_daemons(app, {address.text()});
+  const std::string path = MailTree(app.settings).path(address);
+  app.output.done(fmt::format("Added user {}; its mail goes to {}.", address.text(), path),
+                  {{"added", address.text()}, {"path", path}});
+  if (!domain.enabled) {
+    app.output.note(fmt::format("the domain {0} is disabled; vmailctl domain enable {0}", domain.name));
+  }
+  return 0;
+}
+
+int user_list(const App& app, const std::string& argument) {
+  const auto connection = connect(app);
+  Catalog catalog(*connection);
+  std::string domain_id;
+  if (!argument.empty()) domain_id = require_own_domain(catalog, domain_key(argument)).id;
+  Json rows = Json::array();
+  for (const auto& user : catalog.users(domain_id)) {
+    rows.push_back({{"address", user.address}, {"domain", user.domain}, {"enabled", user.enabled}});
+  }
+  app.output.table({{"address", "USER"}, {"enabled", "ENABLED"}}, rows);
+  return 0;
+}
+
+int user_show(const App& app, const std::string& argument) {
+  const Address address = address_key(argument);
+  const auto connection = connect(app);
+  Catalog catalog(*connection);
+  const User user = require_user(catalog, address.text());
+  Json json = {{"address", user.address}, {"domain", user.domain}, {"enabled", user.enabled}};
+  const MailTree tree(app.settings);
+  json["path"] = tree.has_place(address) ? Json(tree.path(address)) : Json();
+  json["aliases"] = Json::array();
+  for (const auto& alias : catalog.aliases_to(address.text())) json["aliases"].push_back(alias.source);
+  app.output.record(
+      {{"address", "User"}, {"domain", "Domain"}, {"enabled", "Enabled"}, {"path", "Mail"}, {"aliases", "Aliases"}},
+      json);
+  return 0;
+}
+
+int user_remove(const App& app, const std::string& argument, std::optional<MailFate> fate) {
+  const std::string address = address_key(argument).text();
+  const auto connection = connect(app);
+  Catalog catalog(*connection);
+  catalog.require_upgraded();
+  const auto user = catalog.user(address);
+  if (!user) return remove_leftover(app, catalog, address, fate);
+
+  ChangedView after(catalog);
+  after.remove_mailbox(address);
+  refuse_dangling(dangling_after(catalog, after, address, app.settings.addresses.recipient_delimiter),
+                  fmt::format("{} cannot be removed", address));
+  MailRemover remover(app, {*user}, fate, fmt::format("the mail of {}", address));
+
+  // Disabled first, so that nothing new comes in; the row goes last. Interrupted in between, the same command goes on.
+  const mysql::Value id[] = {user->id};
+  connection->query("UPDATE virtual_users SET enable = 0 WHERE id = ?", id);
+  tell_daemons(app, {address});
+  Json result = {{"removed", user->address}};
+  result.update(remover.remove(*user));
+  connection->query("DELETE FROM virtual_users WHERE id = ?", id);
+  tell_daemons(app, {address});
+  app.output.done(fmt::format("Removed user {}.{}", user->address, remover.summary()), result);
+  return 0;
+}
+
+int user_enable(const App& app, const std::string& argument, bool enable) {
+  const std::string address = address_key(argument).text();
+  const auto connection = connect(app);
+  Catalog catalog(*connection);
+  catalog.require_upgraded();
+  const User user = require_user(catalog, address);
+  const mysql::Value row[] = {enable ? "1" : "0", user.id};
+  connection->query("UPDATE virtual_users SET enable = ? WHERE id = ?", row);
+  tell_daemons(app, {address});
+  app.output.done(fmt::format("User {} is {}.", user.address, enable ? "enabled" : "disabled: no login, no new mail"),
+                  {{"address", user.address}, {"enabled", enable}});
+  return 0;
+}
+
+int user_passwd(const App& app, const std::string& argument) {
+  const std::string address = address_key(argument).text();
+  const auto connection = connect(app);
+  Catalog catalog(*connection);
+  catalog.require_upgraded();
+  const User user = require_user(catalog, address);
+  const Secret password = read_new_password(app.settings, user.address);
+  run_with_hash(app, *connection, password, "UPDATE virtual_users SET password = ? WHERE id = ?",
+                {std::nullopt, user.id}, 0);
+  tell_daemons(app, {address});
+  app.output.done(fmt::format("The password of {} is changed.", user.address),
+                  {{"address", user.address}, {"password", "changed"}});
+  return 0;
+}
+
+}  // namespace vmail::sql
