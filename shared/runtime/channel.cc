@@ -42,7 +42,8 @@ void Channel::wait_readable() {
   socket_.async_wait(asio::posix::stream_descriptor::wait_read,
                      [self = shared_from_this()](const asio::error_code& error) {
                        self->reading_ = false;
-                       if (!error && self->state_ == State::Open && !self->paused_) self->readable();
+                       const bool wanted = !self->paused_ && self->out_.empty();  // it may have changed meanwhile
+                       if (!error && self->state_ == State::Open && wanted) self->readable();
                      });
 }
 
