@@ -16,18 +16,27 @@ class Site:
     """Made of the programs in the folder `build`; nothing runs before start().
 
     tutorial is the text of an existing database, as SQL: it is loaded, upgraded and given its grants instead of a new one.
-    settings are settings of vmailkit.toml, {section: {key: value}}; postfix_settings are lines of main.cf;
-    default_transport is where Postfix sends what is not for us.
+    settings and credentials_peers are Suite's; postfix_settings are lines of main.cf; default_transport is where Postfix
+    sends what is not for us.
     """
 
-    def __init__(self, build, tutorial=None, settings=None, postfix_settings="", default_transport=NO_MAIL_LEAVES):
+    def __init__(
+        self,
+        build,
+        tutorial=None,
+        settings=None,
+        credentials_peers=(),
+        postfix_settings="",
+        default_transport=NO_MAIL_LEAVES,
+    ):
         self.folder = TemporaryFolder()
         try:
             self._tutorial = tutorial
             self.database = MariaDB(self.folder)
             self.postfix = Postfix(self.folder, settings=postfix_settings, default_transport=default_transport)
             hosts = ["unix:" + self.database.socket]
-            self.suite = Suite(build, self.folder, hosts, self.postfix.queue, self.postfix.owner, settings)
+            postfix = (self.postfix.queue, self.postfix.owner)
+            self.suite = Suite(build, self.folder, hosts, *postfix, settings, credentials_peers)
             self.dovecot = Dovecot(self.folder, MAIL_UID, self._dovecot_wiring())
         except BaseException:
             self.folder.remove()
@@ -102,7 +111,7 @@ class Site:
         with open(DOVECOT_SNIPPET, encoding="utf-8") as file:
             wiring = file.read()
         program = os.path.join(self.suite.bin, "checkpassword")
-        options = f"--socket {self.suite.verify} --credentials-socket {os.path.join(self.suite.run, 'auth/credentials')}"
+        options = f"--socket {self.suite.verify} --credentials-socket {self.suite.credentials}"
         return wiring.replace("/usr/lib/vmailkit/checkpassword", f"{program} {options}")
 
     def __enter__(self):

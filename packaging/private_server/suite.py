@@ -84,10 +84,11 @@ class Suite:
     """vmail-mapd (maps), vmail-authd (auth), vmail-lmtpd (store) and vmailctl, built in the folder `build`.
 
     queue is Postfix's queue folder and postfix its (uid, gid). settings are {section: {key: value}} on top of what is
-    needed here. Programs are copied first: the users of the daemons might not be allowed to enter the build folder.
+    needed here. credentials_peers are the uids that may look up password hashes, for whom that socket is then switched on.
+    Programs are copied first: the users of the daemons might not be allowed to enter the build folder.
     """
 
-    def __init__(self, build, folder, database_hosts, queue, postfix, settings=None):
+    def __init__(self, build, folder, database_hosts, queue, postfix, settings=None, credentials_peers=()):
         self.path = folder.make("vmailkit")
         self.bin = folder.make("vmailkit/bin")
         self.etc = folder.make("vmailkit/etc")
@@ -104,7 +105,8 @@ class Suite:
         for name, mode, uid in (("maps", 0o750, MAPS_UID), ("auth", 0o755, AUTH_UID), ("store", 0o750, MAIL_UID)):
             folder.make("vmailkit/run/" + name, mode, (uid, uid))
         folder.make("postfix/queue/vmailkit")
-        self._write_config(database_hosts, settings or {})
+        self.credentials = os.path.join(self.run, "auth/credentials")
+        self._write_config(database_hosts, settings or {}, credentials_peers)
 
         dovecot = grp.getgrnam("dovecot").gr_gid
         self.maps = self._daemon("maps", "vmail-mapd", MAPS_UID)
@@ -165,7 +167,7 @@ class Suite:
         log = os.path.join(self.path, program + ".log")
         return Daemon(section, os.path.join(self.bin, program), uid, [uid], self.config, log)
 
-    def _write_config(self, database_hosts, more):
+    def _write_config(self, database_hosts, more, credentials_peers):
         sections = {
             "database": {"hosts": database_hosts},
             "mailboxes": {"base": self.mail, "owner": str(MAIL_UID), "group": str(MAIL_UID)},
@@ -179,6 +181,9 @@ class Suite:
         }
         for section in ("maps", "auth", "store"):
             sections[section]["database_password_file"] = self.password_file(section)
+        if credentials_peers:
+            sections["auth"]["credentials"] = self.credentials
+            sections["auth"]["credentials_peers"] = [str(uid) for uid in credentials_peers]
         for section, values in more.items():
             sections.setdefault(section, {}).update(values)
         with open(self.config, "w", encoding="utf-8") as file:
