@@ -1,0 +1,96 @@
+// The directory: typed questions about domains, addresses and logins, answered from memory or by the database. A
+// component never writes SQL.
+//
+// Loop thread only. Each question either returns its outcome at once (a hit; `later` is then dropped uncalled) or
+// returns nothing and calls `later` once, from the loop, never re-entrantly, within the deadline of [database]. Keys
+// are what the peer sent: not folded, perhaps not addresses at all (those are NotFound, without a query).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shared/base/clock.h"
+#include "shared/base/move_only_function.h"
+#include "shared/base/outcome.h"
+#include "shared/base/secret.h"
+#include "shared/config/settings.h"
+#include "shared/runtime/loop.h"
+
+namespace vmail::directory {
+
+class Database;
+
+enum class DomainKind : unsigned char { Own, Relay, Alias };
+
+// A mailbox that mail can be delivered to. Local part and domain are folded, the alias domain already followed, the
+// extension taken off: they name one Maildir.
+struct Mailbox {
+  std::string local;
+  std::string domain;
+  std::string extension;  // what was taken off, with its delimiter
+  std::string address() const { return local + '@' + domain; }
+};
+
+// The hash of a login, for vmail-authd alone (others have no grant to read it).
+struct Credentials {
+  Mailbox mailbox;
+  Secret hash;  // as stored: bare or with {SCHEME}
+};
+
+template <class T>
+using Later = MoveOnlyFunction<void(Outcome<T>)>;
+template <class T>
+using Answer = std::optional<Outcome<T>>;
+
+enum class Freshness {
+  Cached,           // whatever is inside its lifetime
+  FreshForRefusal,  // NotFound and Disabled come from what was read within the last second, domains too: a permanent
+                    // refusal follows
+};
+
+// `password`: of this program's database user. `with_credentials`: whether it may ask credentials().
+struct Options {
+  std::string database_user;
+  Secret database_password;
+  bool with_credentials = false;
+};
+
+class Directory {
+ public:
+  // Begins to load the domains. `loop` and `clock` outlive the directory. Throws config::Error for settings that cannot
+  // be.
+  Directory(Loop& loop, const Clock& clock, const config::Settings& settings, Options options);
+  // The same over any database, for tests.
+  Directory(Loop& loop, const Clock& clock, const config::Settings& settings, std::unique_ptr<Database> database);
+  ~Directory();  // stop(), if that has not been done
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+
+  // Is it a domain of ours, and of which kind? Always from memory once the sets are loaded: "not ours" needs no
+  // database, neither here nor in the questions below.
+  Answer<DomainKind> domain(std::string_view name, Later<DomainKind> later);
+  // The mailbox of an address: full, without extension, through an alias domain. No catch-all: those are aliases.
+  Answer<Mailbox> mailbox(std::string_view address, Freshness freshness, Later<Mailbox> later);
+  // Where an alias leads: the destinations, extension put back; an address in an alias domain leads to its own in the
+  // target domain; a catch-all answers where nothing more exact exists. A plain mailbox is NotFound here.
+  Answer<std::vector<std::string>> aliases(std::string_view address, Later<std::vector<std::string>> later);
+  // The address of a login as it is, or through an alias domain; no extension. Always a row that is read now.
+  Answer<Credentials> credentials(std::string_view login, Later<Credentials> later);
+
+  // Forgets what is cached about these addresses ("u@d", "@d" for all of a domain), or everything when empty, and reads
+  // the sets of domains again.
+  void flush(const std::vector<std::string>& keys);
+  // New lifetimes, delimiter and refresh; hosts and credentials need a restart.
+  void reload(const config::Settings& settings);
+  // Stops asking: outstanding questions are answered TempFail, inside this call. Blocks until the workers have ended.
+  void stop();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace vmail::directory
