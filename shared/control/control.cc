@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <cerrno>
@@ -15,28 +16,39 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+Error no_answer(const std::string& path) {
+  return Error(path + ": no answer in time; is the daemon stuck? See its log");
+}
+
 void wait_for(int fd, short events, Clock::time_point until, const std::string& path) {
   for (;;) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
     pollfd entry{fd, events, 0};
     const int ready = left > 0 ? ::poll(&entry, 1, static_cast<int>(left)) : 0;
     if (ready > 0) return;
-    if (ready == 0) throw Error(path + ": no answer in time; is the daemon stuck? See its log");
+    if (ready == 0) throw no_answer(path);
     if (errno != EINTR) throw Error(path + ": poll: " + std::strerror(errno));
   }
 }
 
-UniqueFd connect_to(const std::string& path) {
+UniqueFd connect_to(const std::string& path, std::chrono::milliseconds deadline) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) throw Error(path + ": too long for the path of a UNIX socket");
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) throw Error(std::string("socket: ") + std::strerror(errno));
+  // A daemon that is stuck does not accept, and once its backlog is full connect() itself waits (unix(7)).
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(deadline);
+  const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(deadline - seconds);
+  const timeval limit{static_cast<time_t>(seconds.count()), static_cast<suseconds_t>(rest.count())};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    const std::string what = path + ": " + std::strerror(errno);
-    if (errno == ENOENT || errno == ECONNREFUSED) throw NobodyListens(what + " (is the daemon running?)");
-    throw Error(what + (errno == EACCES ? " (only root and the daemon's own user may)" : ""));
+    const int error = errno;
+    const std::string what = path + ": " + std::strerror(error);
+    if (error == ENOENT || error == ECONNREFUSED) throw NobodyListens(what + " (is the daemon running?)");
+    if (error == EAGAIN) throw no_answer(path);
+    throw Error(what + (error == EACCES ? " (only root and the daemon's own user may)" : ""));
   }
   return fd;
 }
@@ -71,7 +83,7 @@ Decoder::State Decoder::next(nlohmann::json& message, std::string& why) {
 
 nlohmann::json call(const std::string& socket_path, const nlohmann::json& request, std::chrono::milliseconds deadline) {
   const auto until = Clock::now() + deadline;
-  const UniqueFd fd = connect_to(socket_path);
+  const UniqueFd fd = connect_to(socket_path, deadline);
   const std::string frame = encode(request);
   for (std::size_t done = 0; done < frame.size();) {
     wait_for(fd.get(), POLLOUT, until, socket_path);
