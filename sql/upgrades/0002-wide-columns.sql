@@ -31,8 +31,8 @@ ALTER TABLE virtual_aliases MODIFY destination varchar(255) NOT NULL;
 --   AND character_set_name = 'ascii' AND collation_name = 'ascii_bin'
 -- blocked-by: SELECT
 --   CONCAT('the password of ', QUOTE(email), ' (id ', id, ') is not ASCII, so it is no hash that a login could match'),
---   CONCAT('UPDATE virtual_users SET password = ''*'' WHERE id = ', id,
---   '; -- locks the login; then: vmailctl user passwd ', QUOTE(email))
+--   CONCAT('UPDATE virtual_users SET password = CONCAT(''$6$................$'', REPEAT(''.'', 86)) WHERE id = ', id,
+--   '; -- a hash that no password matches; then: vmailctl user passwd ', QUOTE(email))
 --   FROM virtual_users WHERE HEX(password) REGEXP '^(..)*[89A-F]' ORDER BY id
 ALTER TABLE virtual_users MODIFY password varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL;
 -- while-blocked: virtual_users.password of 255 characters

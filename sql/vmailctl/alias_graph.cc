@@ -56,8 +56,8 @@ class Tracer {
     if (const auto target = view_.alias_target(domain)) domains.push_back(*target);
 
     for (const auto& d : domains) {
-      if (exact(address, local + '@' + d, "")) return;
-      if (!parts.extension.empty() && exact(address, std::string(parts.user) + '@' + d, parts.extension)) return;
+      if (exact(local + '@' + d, "")) return;
+      if (!parts.extension.empty() && exact(std::string(parts.user) + '@' + d, parts.extension)) return;
     }
     for (const auto& d : domains) {
       const auto rows = view_.destinations('@' + d);
@@ -73,7 +73,7 @@ class Tracer {
   }
 
   // The rows or the mailbox at one rung; false when there is neither.
-  bool exact(const std::string& address, const std::string& rung, std::string_view extension) {
+  bool exact(const std::string& rung, std::string_view extension) {
     const auto rows = view_.destinations(rung);
     if (rows.empty()) {
       if (!view_.mailbox(rung)) return false;
@@ -87,15 +87,16 @@ class Tracer {
       if (row == rung) {
         view_.mailbox(rung) ? end(rung) : dead_end(rung);
       } else {
-        go(address, put_back ? row.substr(0, at) + std::string(extension) + row.substr(at) : row);
+        follow(put_back ? row.substr(0, at) + std::string(extension) + row.substr(at) : row);
       }
     }
     return true;
   }
 
+  // A catch-all that leads to itself leads to nobody: had there been a row or a mailbox, it would not have been asked.
   void go(const std::string& from, const std::string& to) {
     if (to == from) {
-      view_.mailbox(to) ? end(to) : dead_end(to);
+      dead_end(to);
     } else {
       follow(to);
     }

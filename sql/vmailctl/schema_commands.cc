@@ -125,22 +125,25 @@ std::vector<std::string> account_problems(const App& app, mysql::Connection& con
   return problems;
 }
 
-}  // namespace
-
-std::unique_ptr<mysql::Connection> connect_to_server(const App& app) {
+mysql::Options admin_options(const App& app) {
   const auto& admin = app.settings.admin;
   Secret password;
-  if (!admin.database_password_file.empty())
+  if (!admin.database_password_file.empty()) {
     password = config::read_secret("admin.password", admin.database_password_file);
-  auto options = mysql::options_from(app.settings, admin.database_user, std::move(password));
-  options.database.clear();
-  return mysql::open_any(options);
+  }
+  return mysql::options_from(app.settings, admin.database_user, std::move(password));
 }
 
+}  // namespace
+
 std::unique_ptr<mysql::Connection> connect(const App& app) {
-  auto connection = connect_to_server(app);
-  connection->run("USE " + mysql::Connection::quote_identifier(app.settings.database.name));
-  return connection;
+  return mysql::open_any(admin_options(app));
+}
+
+std::unique_ptr<mysql::Connection> connect_to_server(const App& app) {
+  auto options = admin_options(app);
+  options.database.clear();
+  return mysql::open_any(options);
 }
 
 int schema_init(const App& app, const std::string& from) {

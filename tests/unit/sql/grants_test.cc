@@ -1,0 +1,68 @@
+#include "sql/vmailctl/grants.h"
+
+#include <stdexcept>
+
+#include "shared/config/config.h"
+#include "sql/vmailctl/refusal.h"
+#include "sql/vmailctl/sql_texts.h"
+#include "tests/support/catch.h"
+
+using namespace vmail;
+using namespace vmail::sql;
+
+TEST_CASE("a grants file is read as tables and columns") {
+  const auto grants =
+      parse_grants("x.sql",
+                   "-- remark\n"
+                   "GRANT SELECT (b, a) ON mailserver.virtual_users TO 'vmailkit-x'@'localhost';\n"
+                   "GRANT SELECT (version) ON mailserver.vmailkit_schema TO 'vmailkit-x'@'localhost';\n");
+  REQUIRE(grants.size() == 2);
+  CHECK(grants[0].table == "virtual_users");
+  CHECK(grants[0].columns == std::set<std::string>{"a", "b"});
+  CHECK(grants[1].table == "vmailkit_schema");
+}
+
+TEST_CASE("a statement of another shape is refused") {
+  const char* const bad[] = {
+      "",
+      "GRANT SELECT ON mailserver.t TO 'vmailkit-x'@'localhost';",
+      "GRANT INSERT (a) ON mailserver.t TO 'vmailkit-x'@'localhost';",
+      "GRANT SELECT (a, a) ON mailserver.t TO 'vmailkit-x'@'localhost';",
+      "GRANT SELECT (a,) ON mailserver.t TO 'vmailkit-x'@'localhost';",
+      "GRANT SELECT (a) ON other.t TO 'vmailkit-x'@'localhost';",
+      "GRANT SELECT (a) ON mailserver.`t` TO 'vmailkit-x'@'localhost';",
+      "GRANT SELECT (a) ON mailserver.t TO 'root'@'localhost';",
+      "GRANT SELECT (a) ON mailserver.t TO 'vmailkit-x'@'%';",
+  };
+  for (const char* text : bad) {
+    CAPTURE(text);
+    CHECK_THROWS_AS(parse_grants("x.sql", text), std::runtime_error);
+  }
+}
+
+TEST_CASE("only the login daemon may read password hashes, and none may read what is not there") {
+  const auto accounts = accounts_of(config::Settings{});
+  REQUIRE(accounts.size() == 3);
+  for (const auto& account : accounts) {
+    CAPTURE(account.section);
+    bool reads_password = false;
+    REQUIRE_FALSE(account.grants.empty());
+    for (const auto& grant : account.grants) reads_password |= grant.columns.count("password") == 1;
+    CHECK(reads_password == (account.section == "auth"));
+  }
+}
+
+TEST_CASE("the host part of the daemons' users follows from the database's hosts") {
+  config::Settings settings;
+  const auto hosts = [&](std::vector<std::string> database_hosts, const std::string& from = "") {
+    settings.database.hosts = std::move(database_hosts);
+    return hosts_of(settings, from);
+  };
+  using Hosts = std::vector<std::string>;
+  CHECK(hosts({"unix:/run/mysqld/mysqld.sock"}) == Hosts{"localhost"});
+  CHECK(hosts({"127.0.0.1:3307"}) == Hosts{"localhost", "127.0.0.1", "::1"});
+  CHECK(hosts({"unix:/s", "localhost", "[::1]:3306"}) == Hosts{"localhost", "127.0.0.1", "::1"});
+  CHECK_THROWS_AS(hosts({"db.example.org"}), Refusal);
+  CHECK_THROWS_AS(hosts({"unix:/s", "192.0.2.1"}), Refusal);
+  CHECK(hosts({"db.example.org"}, "192.0.2.%") == Hosts{"192.0.2.%"});
+}
