@@ -161,7 +161,9 @@ void Listener::accept_some(Acceptor& acceptor) {
       // Out of descriptors or memory: the connection stays in the backlog, and we come back when some are free again.
       log::error("{}: accept: {}; waiting a second (raise LimitNOFILE= if this goes on)", endpoint_.name,
                  std::strerror(errno));
-      acceptor.pause.start(std::chrono::seconds(1), [this, &acceptor] { accept_some(acceptor); });
+      acceptor.pause.start(std::chrono::seconds(1), [this, &acceptor] {
+        if (!draining_) accept_some(acceptor);
+      });
       return;
     }
     break;
