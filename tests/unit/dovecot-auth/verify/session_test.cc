@@ -1,0 +1,171 @@
+#include "dovecot-auth/verify/session.h"
+
+#include <algorithm>
+
+#include "tests/support/catch.h"
+#include "tests/unit/dovecot-auth/backend.h"
+
+using namespace vmail;
+using auth::verify::Scope;
+using auth::verify::VerifySession;
+
+namespace {
+
+struct Fixture {
+  test::SocketPair pair;
+  test::Backend backend;
+  auth::verify::Services services{backend.logins(), backend.questions(), backend.accounts()};
+  std::string stored = password::make_sha512_crypt(Secret("secret"), 1000);
+
+  explicit Fixture(Scope scope = Scope::Verify) : backend(pair.loop()) {
+    backend.add("lisi", "mydomain.com", stored);
+    pair.open([this, scope](Channel& channel) { return std::make_shared<VerifySession>(channel, services, scope); });
+  }
+  ~Fixture() { pair.reset(); }
+
+  std::string say(const std::string& text, long lines = 1) {
+    pair.write(text);
+    std::string got;
+    backend.until([&] {
+      got += pair.read();
+      return std::count(got.begin(), got.end(), '\n') >= lines || pair.closed_calls() > 0;
+    });
+    return got;
+  }
+};
+
+const std::string kAccount = "OK\tuser=lisi@mydomain.com\thome=/var/mail/vhosts/mydomain.com/lisi\tuid=5000\tgid=5001";
+
+}  // namespace
+
+TEST_CASE("verify session: VERIFY: right, wrong, unknown, disabled") {
+  Fixture f;
+  f.backend.disable("off@mydomain.com");
+  CHECK(f.say("VERIFY\tuser=lisi@mydomain.com\tpassword=secret\tservice=imap\n") == kAccount + "\n");
+  CHECK(f.say("VERIFY\tuser=lisi@mydomain.com\tpassword=wrong\n") == "NO\n");
+  CHECK(f.say("VERIFY\tuser=lisi@mydomain.com\tpassword=\n") == "NO\n");
+  CHECK(f.say("VERIFY\tuser=lisi@mydomain.com\n") == "NO\n");
+  CHECK(f.say("VERIFY\tuser=nobody@mydomain.com\tpassword=secret\n") == "NO\n");
+  CHECK(f.say("VERIFY\tuser=off@mydomain.com\tpassword=secret\n") == "NO\n");
+  CHECK_FALSE(f.pair.closed());  // any number on one connection
+}
+
+TEST_CASE("verify session: USERDB needs no password and gives no hash") {
+  Fixture f;
+  f.backend.disable("off@mydomain.com");
+  CHECK(f.say("USERDB\tuser=lisi@mydomain.com\tservice=lmtp\n") == kAccount + "\n");
+  CHECK(f.say("USERDB\tuser=nobody@mydomain.com\n") == "NO\n");
+  CHECK(f.say("USERDB\tuser=off@mydomain.com\n") == "NO\n");
+}
+
+TEST_CASE("verify session: a database that is away is a temporary failure, at once or later") {
+  for (const bool later : {false, true}) {
+    CAPTURE(later);
+    for (const auto* command : {"VERIFY", "USERDB"}) {
+      CAPTURE(command);
+      Fixture f;
+      f.backend.break_database("lisi@mydomain.com", "the database is down");
+      if (later) f.backend.hold();
+      f.pair.write(std::string(command) + "\tuser=lisi@mydomain.com\tpassword=secret\n");
+      f.backend.release();
+      CHECK(f.say("") == "TEMP\treason=the database is down\n");
+      CHECK_FALSE(f.pair.closed());
+    }
+  }
+}
+
+TEST_CASE("verify session: a hash that cannot be used is a temporary failure that quotes nothing of it") {
+  Fixture f;
+  f.backend.add("lisi", "mydomain.com", "plainsecret");
+  const auto reply = f.say("VERIFY\tuser=lisi@mydomain.com\tpassword=plainsecret\n");
+  CHECK(reply.substr(0, 5) == "TEMP\t");
+  CHECK(reply.find("plainsecret") == std::string::npos);
+}
+
+TEST_CASE("verify session: a mailbox that cannot have a folder is a temporary failure") {
+  Fixture f;
+  f.backend.add("../../etc", "mydomain.com", f.stored);
+  CHECK(f.say("USERDB\tuser=../../etc@mydomain.com\n").substr(0, 5) == "TEMP\t");
+  CHECK(f.say("VERIFY\tuser=../../etc@mydomain.com\tpassword=secret\n").substr(0, 5) == "TEMP\t");
+}
+
+TEST_CASE("verify session: hashes leave by the credentials socket alone, and nothing else is answered there") {
+  Fixture verify(Scope::Verify);
+  CHECK(verify.say("CREDENTIALS\tuser=lisi@mydomain.com\n").substr(0, 5) == "TEMP\t");
+  CHECK(verify.pair.closed());
+
+  Fixture credentials(Scope::Credentials);
+  credentials.backend.disable("off@mydomain.com");
+  credentials.backend.break_database("down@mydomain.com", "the database is down");
+  credentials.backend.add("bad", "mydomain.com", "secret");
+  CHECK(credentials.say("CREDENTIALS\tuser=lisi@mydomain.com\n") ==
+        kAccount + "\tpassword={SHA512-CRYPT}" + credentials.stored + "\n");
+  CHECK(credentials.say("CREDENTIALS\tuser=nobody@mydomain.com\n") == "NO\n");
+  CHECK(credentials.say("CREDENTIALS\tuser=off@mydomain.com\n") == "NO\n");
+  CHECK(credentials.say("CREDENTIALS\tuser=down@mydomain.com\n") == "TEMP\treason=the database is down\n");
+  CHECK(credentials.say("CREDENTIALS\tuser=bad@mydomain.com\n").substr(0, 5) == "TEMP\t");
+  CHECK(credentials.say("VERIFY\tuser=lisi@mydomain.com\tpassword=secret\n").substr(0, 5) == "TEMP\t");
+  CHECK(credentials.pair.closed());
+}
+
+TEST_CASE("verify session: requests are answered in their order, however they come in") {
+  const std::string three =
+      "VERIFY\tuser=lisi@mydomain.com\tpassword=wrong\nUSERDB\tuser=lisi@mydomain.com\nVERIFY\tuser=lisi@mydomain.com\t"
+      "password=secret\n";
+  const std::string answers = "NO\n" + kAccount + "\n" + kAccount + "\n";
+  Fixture whole;
+  CHECK(whole.say(three, 3) == answers);
+  for (std::size_t at = 0; at < three.size(); at += 7) {
+    CAPTURE(at);
+    Fixture f;
+    f.pair.write(three.substr(0, at));
+    CHECK(f.say(three.substr(at), 3).size() <= answers.size());
+    CHECK_FALSE(f.pair.closed());
+  }
+}
+
+TEST_CASE("verify session: what is no request ends the connection") {
+  Fixture f;
+  SECTION("an unknown command") {
+    f.pair.write("HELLO\n");
+  }
+  SECTION("a line without end") {
+    f.pair.write(std::string(8193, 'x'));
+  }
+  CHECK(f.say("").substr(0, 5) == "TEMP\t");
+  CHECK(f.pair.closed());
+}
+
+TEST_CASE("verify session: the end of input or of the daemon waits for the answer") {
+  Fixture f;
+  SECTION("idle") {
+    f.pair.drain();
+  }
+  SECTION("end of input") {
+    f.pair.end_output();
+  }
+  SECTION("in flight") {
+    f.backend.hold();
+    f.pair.write("USERDB\tuser=lisi@mydomain.com\n");
+    SECTION("end of input") {
+      f.pair.end_output();
+    }
+    SECTION("drain") {
+      f.pair.drain();
+    }
+    CHECK_FALSE(f.pair.closed());
+    f.backend.release();
+    CHECK(f.say("") == kAccount + "\n");
+  }
+  CHECK(f.pair.closed());
+}
+
+TEST_CASE("verify session: a client that has gone before its answer") {
+  Fixture f;
+  f.backend.hold();
+  f.pair.write("VERIFY\tuser=lisi@mydomain.com\tpassword=secret\nUSERDB\tuser=lisi@mydomain.com\n");
+  f.pair.abort();
+  f.backend.release();
+  f.backend.pool().stop();
+  f.pair.settle();
+}
