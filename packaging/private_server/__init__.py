@@ -1,8 +1,8 @@
 """Private instances of MariaDB, Postfix and Dovecot, and of the suite between them.
 
-Everything lives below one temporary folder and listens on loopback or on UNIX sockets in it; the system's own servers are
-neither used nor touched. The quickstart and the tests with real servers stand on it. Standard library only; needs root,
-since every server runs as its own user.
+Everything lives below one temporary folder and listens on loopback or on UNIX sockets in it; the system's own servers
+are neither used nor touched. The quickstart and the tests with real servers stand on it. Standard library only; needs
+root, since every server runs as its own user.
 
     with Site(build_folder) as site:
         site.suite.control("domain", "add", "example.test")

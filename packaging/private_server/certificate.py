@@ -10,7 +10,8 @@ def make_certificate(folder, name):
     """Makes a self-signed certificate for that host name, valid for a month; returns (certificate file, key file)."""
     certificate, key = os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem")
     done = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"]
+        ["openssl", "req", "-x509", "-days", "30", "-nodes"]
+        + ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
         + ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1"]
         + ["-out", certificate, "-keyout", key],
         capture_output=True,

@@ -7,7 +7,10 @@ import tempfile
 
 
 class TemporaryFolder:
-    """A new folder that every user may pass through; removed at the end. Short, since the path of a socket may have 107 bytes."""
+    """A new folder that every user may pass through; removed at the end.
+
+    Its path is short, since that of a socket may have no more than 107 bytes.
+    """
 
     def __init__(self):
         # Not $TMPDIR: that is often a folder that only its user may enter.

@@ -16,8 +16,8 @@ class DatabaseError(Exception):
 class MariaDB:
     """mariadbd on a folder of its own, on a UNIX socket and on a port of 127.0.0.1.
 
-    The administrator is root, by UNIX-socket authentication. The data stays over stop() and start(); with a folder given
-    it is the caller's to remove.
+    The administrator is root, by UNIX-socket authentication. The data stays over stop() and start(); with a folder
+    given it is the caller's to remove.
     """
 
     def __init__(self, folder=None):

@@ -12,8 +12,8 @@ from .process import Process, ServerError, free_port, listening
 
 SNIPPET = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "postfix", "main.cf")
 
-# The services of Debian's master.cf that this instance needs, with Debian's chroot column: a test without the chroot hides
-# the commonest mistake, a socket that smtpd cannot reach.
+# The services of Debian's master.cf that this instance needs, with Debian's chroot column: a test without the chroot
+# hides the commonest mistake, a socket that smtpd cannot reach.
 _MASTER = """\
 127.0.0.1:{smtp}       inet n - y - - smtpd
 127.0.0.1:{submission} inet n - y - - smtpd
@@ -91,7 +91,7 @@ class Postfix:
         self.queue = folder.make("postfix/queue")
         folder.make("postfix/data", 0o700, self.owner)
         # What "postfix start" makes, which takes seconds for it.
-        for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace"):
+        for name in "active bounce corrupt defer deferred flush hold incoming private saved trace".split():
             folder.make("postfix/queue/" + name, 0o700, (account.pw_uid, 0))
         postdrop = grp.getgrnam("postdrop").gr_gid
         folder.make("postfix/queue/maildrop", 0o1730, (account.pw_uid, postdrop))

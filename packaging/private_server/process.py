@@ -37,7 +37,7 @@ def free_port():
 
 
 def listening(port):
-    """Whether somebody listens on this TCP port of IPv4. Asks the kernel: a connection would leave lines in a server's log."""
+    """Whether somebody listens on this TCP port of IPv4. Asks the kernel, since servers log connections."""
     with open("/proc/net/tcp", encoding="ascii") as table:
         rows = [line.split() for line in table]
     return any(row[3] == "0A" and int(row[1].split(":")[1], 16) == port for row in rows[1:])
@@ -46,9 +46,10 @@ def listening(port):
 class Process:
     """A child process, with standard output and error in a log file.
 
-    user and groups are numbers, so that no account is needed for them. listen is a list of (name, socket): they are handed
-    over as systemd does it, LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES included. The child is killed when this process
-    ends, even by SIGKILL; a child that changes its user by itself loses that last safeguard, so give it its user here.
+    user and groups are numbers, so that no account is needed for them. listen is a list of (name, socket): they are
+    handed over as systemd does it, LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES included. The child is killed when this
+    process ends, even by SIGKILL; a child that changes its user by itself loses that last safeguard, so let it begin as
+    its user.
     """
 
     def __init__(self, argv, log, user=None, groups=None, listen=(), environment=None, death_signal=signal.SIGKILL):

@@ -58,8 +58,9 @@ class Quickstart:
         message.set_content(BODY)
         with smtplib.SMTP("127.0.0.1", self.site.postfix.smtp_port, timeout=30) as client:
             client.send_message(message)
-        say(f"Postfix on 127.0.0.1:{self.site.postfix.smtp_port} took a message from somebody@elsewhere.test to {TEAM}:")
-        say("it asked vmail-mapd whether the domain and the address are ours, and to whom the alias leads.")
+        where = f"127.0.0.1:{self.site.postfix.smtp_port}"
+        say(f"Postfix on {where} took a message from somebody@elsewhere.test to {TEAM}: it asked")
+        say("vmail-mapd whether the domain and the address are ours, and to whom the alias leads.")
         try:
             with smtplib.SMTP("127.0.0.1", self.site.postfix.smtp_port, timeout=30) as client:
                 client.sendmail("somebody@elsewhere.test", f"nobody@{DOMAIN}", "Subject: no\n\nno")
@@ -73,7 +74,8 @@ class Quickstart:
         for address in (ANNA, BEN):
             self.site.wait_for_message(address, SUBJECT)
         say("Postfix handed it to vmail-lmtpd, once for each of the two users:")
-        show("\n".join(line for line in self.site.postfix.read_log().splitlines() if "relay=" in line and "status=sent" in line))
+        log = self.site.postfix.read_log().splitlines()
+        show("\n".join(line for line in log if "relay=" in line and "status=sent" in line))
         new = os.path.join(self.site.maildir(ANNA), "new")
         file = os.path.join(new, sorted(os.listdir(new))[0])
         say(f"and this is the file in anna's Maildir, {file}:")
@@ -161,7 +163,7 @@ def run(build, keep):
         quickstart.read_back()
         step(7, "ben logs in over SMTP and writes to anna")
         quickstart.send_out()
-        print("\nIt works: a message through Postfix, vmail-mapd and vmail-lmtpd, read back through vmail-authd.", flush=True)
+        print("\nIt works: in through Postfix, vmail-mapd and vmail-lmtpd, and out through vmail-authd and Dovecot.")
         if keep:
             quickstart.print_how_to_play()
             try:

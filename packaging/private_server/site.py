@@ -15,9 +15,9 @@ from .suite import MAIL_UID, Suite
 class Site:
     """Made of the programs in the folder `build`; nothing runs before start().
 
-    tutorial is the text of an existing database, as SQL: it is loaded, upgraded and given its grants instead of a new one.
-    settings and credentials_peers are Suite's; postfix_settings are lines of main.cf; default_transport is where Postfix
-    sends what is not for us.
+    tutorial is the text of an existing database, as SQL: it is loaded, upgraded and given its grants instead of a new
+    one. settings and credentials_peers are Suite's; postfix_settings are lines of main.cf; default_transport is where
+    Postfix sends what is not for us.
     """
 
     def __init__(

@@ -43,8 +43,8 @@ class Daemon:
         held.listen(512)
         self._sockets.append((name, held))
 
-    def start(self, wait=True):
-        """Returns when it serves; with wait=False at once (who connects meanwhile waits in the socket's queue)."""
+    def start(self):
+        """Returns when it serves. Who connects before waits in the socket's queue."""
         seen = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         self.process = Process(
             [self._program, "--config", self._config, "--foreground"],
@@ -53,16 +53,16 @@ class Daemon:
             groups=self._groups,
             listen=self._sockets,
         )
-        if wait:
-            self.process.wait_until(
-                lambda: " serves; " in self.process.read_log()[seen:], 60, f"{os.path.basename(self._program)} to serve"
-            )
+        name = os.path.basename(self._program)
+        self.process.wait_until(lambda: " serves; " in self.process.read_log()[seen:], 60, f"{name} to serve")
         return self
 
     def stop(self):
         """SIGTERM; raises ServerError when it does not end with status 0."""
-        if self.process and self.process.returncode is None and self.process.stop(30) != 0:
-            raise ServerError(f"{self._program} ended with status {self.process.returncode}:\n{self.process.read_log()}")
+        if self.process and self.process.returncode is None:
+            status = self.process.stop(30)
+            if status != 0:
+                raise ServerError(f"{self._program} ended with status {status}:\n{self.process.read_log()}")
 
     def kill(self):
         self.process.kill()
@@ -84,8 +84,8 @@ class Suite:
     """vmail-mapd (maps), vmail-authd (auth), vmail-lmtpd (store) and vmailctl, built in the folder `build`.
 
     queue is Postfix's queue folder and postfix its (uid, gid). settings are {section: {key: value}} on top of what is
-    needed here. credentials_peers are the uids that may look up password hashes, for whom that socket is then switched on.
-    Programs are copied first: the users of the daemons might not be allowed to enter the build folder.
+    needed here. credentials_peers are the uids that may look up password hashes, for whom that socket is then switched
+    on. Programs are copied first: the users of the daemons might not be allowed to enter the build folder.
     """
 
     def __init__(self, build, folder, database_hosts, queue, postfix, settings=None, credentials_peers=()):
@@ -146,11 +146,7 @@ class Suite:
 
     def start(self):
         for daemon in self.daemons:
-            daemon.start(wait=False)
-        for daemon in self.daemons:
-            daemon.process.wait_until(
-                lambda process=daemon.process: " serves; " in process.read_log(), 60, f"{daemon.process.argv[0]} to serve"
-            )
+            daemon.start()
         return self
 
     def stop(self):

@@ -36,8 +36,9 @@ def run_unit():
     report = BUILD / "unit.xml"
     report.unlink(missing_ok=True)
     subprocess.run(
-        ["ctest", "--test-dir", BUILD, "-L", "unit", "-j", str(os.cpu_count()), "--output-on-failure", "--no-tests=error"]
-        + ["--test-output-size-passed", "1000000", "--test-output-size-failed", "1000000", "--output-junit", report],
+        ["ctest", "--test-dir", BUILD, "-L", "unit", "-j", str(os.cpu_count()), "--output-on-failure"]
+        + ["--no-tests=error", "--output-junit", report]
+        + ["--test-output-size-passed", "1000000", "--test-output-size-failed", "1000000"],
         check=False,
     )
     counts = Counts()
@@ -134,7 +135,8 @@ def run_fuzz(seconds):
         name = source.name.removesuffix("_fuzz.cc")
         corpus = ROOT / ".build/fuzz/corpus" / name
         corpus.mkdir(parents=True, exist_ok=True)
-        command = [ROOT / ".build/fuzz/tests/fuzz" / f"fuzz_{name}", f"-max_total_time={seconds}", "-print_final_stats=1"]
+        target = ROOT / ".build/fuzz/tests/fuzz" / f"fuzz_{name}"
+        command = [target, f"-max_total_time={seconds}", "-print_final_stats=1"]
         dictionary = ROOT / "tests/fuzz" / f"{name}.dict"
         if dictionary.exists():
             command.append(f"-dict={dictionary}")

@@ -1,8 +1,9 @@
 """What the README says is so: its commands are run as they stand, its configuration is what the tests run with.
 
-Commands are the lines after "$ " of the blocks marked ```console. They see the private site at the places of an installed
-one: in a mount namespace of their own its folders stand at /etc/vmailkit, /etc/dovecot and /var/spool/postfix.
-Blocks marked ```sh are scripts of this checkout, which run these tests or take minutes: that they are there is looked at.
+Commands are the lines after "$ " of the blocks marked ```console. They see the private site at the places of an
+installed one: in a mount namespace its folders stand at /etc/vmailkit, /etc/dovecot and /var/spool/postfix.
+Blocks marked ```sh are scripts of this checkout, which run these tests or take minutes: only that they are there is
+looked at.
 """
 
 import os
@@ -16,7 +17,7 @@ from site_tests import BUILD, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-# Run in the namespace as `sh -c ... sh SITE COMMAND`. A copy of /etc, since mount points must not be made in the real one.
+# Run in the namespace as `sh -c ... sh SITE COMMAND`. A copy of /etc, since no mount point may be made in the real one.
 _IN_NAMESPACE = """\
 set -e
 mount --bind "$1/etc" /etc
@@ -71,7 +72,8 @@ class Commands(unittest.TestCase):
 
     def run_in_namespace(self, site, command):
         return subprocess.run(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", _IN_NAMESPACE, "sh", site.folder.path, command],
+            ["unshare", "--mount", "--propagation", "private"]
+            + ["sh", "-c", _IN_NAMESPACE, "sh", site.folder.path, command],
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,

@@ -60,7 +60,8 @@ class Sockets(unittest.TestCase):
     def test_the_one_for_checkpassword(self):
         self.assertEqual(who(site.suite.verify), (AUTH_UID, self.dovecot[1], 0o660))
         self.assert_may(site.suite.verify, self.dovecot, (AUTH_UID, AUTH_UID), (0, 0))
-        self.assert_may_not(site.suite.verify, (NOBODY, NOBODY), self.postfix, (MAPS_UID, MAPS_UID), (MAIL_UID, MAIL_UID))
+        others = ((NOBODY, NOBODY), self.postfix, (MAPS_UID, MAPS_UID), (MAIL_UID, MAIL_UID))
+        self.assert_may_not(site.suite.verify, *others)
 
     def test_credentials_are_off(self):
         self.assertFalse(os.path.exists(site.suite.credentials))
