@@ -60,7 +60,10 @@ class Cache {
  private:
   using Entries = std::list<Entry>;
 
-  Duration lifetime(const AddressRow& row) const { return row.empty() ? limits_.not_found : limits_.found; }
+  // Bad data waits for somebody to mend it.
+  Duration lifetime(const AddressRow& row) const {
+    return row.empty() || !row.fault.empty() ? limits_.not_found : limits_.found;
+  }
   void erase(Entries::iterator entry);
   void shrink();
 

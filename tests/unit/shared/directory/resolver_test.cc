@@ -1,0 +1,250 @@
+#include "shared/directory/resolver.h"
+
+#include "shared/directory/idn.h"
+#include "shared/directory/sql_database.h"
+#include "tests/support/catch.h"
+
+using namespace vmail::directory;
+using vmail::parse_address;
+
+namespace {
+
+using Rows = std::vector<vmail::mysql::Row>;
+
+const std::shared_ptr<const Domains>& domains() {
+  static const auto sets = read_domains({{"own", "d.org", std::nullopt},
+                                         {"own", "bücher.example", std::nullopt},
+                                         {"alias", "alias.org", "d.org"},
+                                         {"relay", "relay.org", std::nullopt}},
+                                        3);
+  return sets;
+}
+
+Rows& operator<<(Rows& rows, std::initializer_list<const char*> line) {
+  const std::vector<const char*> cells(line);
+  const std::string id = std::to_string(rows.size() + 1);
+  if (cells.size() == 2) {
+    rows.push_back({"user", id, cells[0], cells[1], std::nullopt});
+  } else {
+    rows.push_back({"alias", id, cells[0], cells[2], cells[1]});
+  }
+  return rows;
+}
+
+Rows user(const char* address, const char* enable = "1") {
+  Rows rows;
+  return rows << std::initializer_list<const char*>{address, enable};
+}
+Rows alias(const char* source, const char* destination, const char* enable = "1") {
+  Rows rows;
+  return rows << std::initializer_list<const char*>{source, destination, enable};
+}
+Rows operator+(Rows a, const Rows& b) {
+  for (auto row : b) {
+    row[1] = std::to_string(a.size() + 1);
+    a.push_back(row);
+  }
+  return a;
+}
+
+template <class T>
+std::string status_text(const vmail::Outcome<T>& outcome) {
+  switch (outcome.status()) {
+    case vmail::Status::NotFound:
+      return "-";
+    case vmail::Status::Disabled:
+      return "disabled";
+    case vmail::Status::TempFail:
+      return "fail";
+    case vmail::Status::Found:
+      break;
+  }
+  return "";
+}
+
+Ladder ladder_of(const char* address, const Rules& rules) {
+  const auto parsed = parse_address(address);
+  return make_ladder(*parsed, *domains()->find(a_label(parsed->domain)), rules);
+}
+
+std::string mailbox(const Rows& rows, const char* address, const Rules& rules = {}) {
+  const Ladder ladder = ladder_of(address, rules);
+  const auto read = read_addresses(ladder.keys(), rows);
+  ReadRows source(read);
+  const auto resolution = resolve_mailbox(ladder, source);
+  REQUIRE(resolution);
+  if (!resolution->is_found()) return status_text(*resolution);
+  const auto& box = resolution->value();
+  return box.address() + (box.extension.empty() ? "" : " " + box.extension);
+}
+
+std::string aliases(const Rows& rows, const char* address, const Rules& rules = {}) {
+  const Ladder ladder = ladder_of(address, rules);
+  const auto read = read_addresses(ladder.keys(), rows);
+  ReadRows source(read);
+  const auto resolution = resolve_aliases(ladder, rules, source);
+  REQUIRE(resolution);
+  if (!resolution->is_found()) return status_text(*resolution);
+  std::string text;
+  for (const auto& destination : resolution->value()) text += (text.empty() ? "" : " ") + destination;
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("the ladder asks for every rung at once") {
+  const Rules rules;
+  CHECK(ladder_of("u@d.org", rules).keys() == std::vector<std::string>{"u@d.org", "@d.org"});
+  CHECK(ladder_of("U+Ext@D.org", rules).keys() == std::vector<std::string>{"u+ext@d.org", "u@d.org", "@d.org"});
+  CHECK(ladder_of("u+e@alias.org", rules).keys() ==
+        std::vector<std::string>{"u+e@alias.org", "u@alias.org", "u+e@d.org", "u@d.org", "@alias.org", "@d.org"});
+  CHECK(ladder_of("u@Bücher.example", rules).keys() ==
+        std::vector<std::string>{"u@xn--bcher-kva.example", "@xn--bcher-kva.example"});
+  CHECK(ladder_of("+u@d.org", rules).keys() == std::vector<std::string>{"+u@d.org", "@d.org"});
+  CHECK(ladder_of("u+e@d.org", {"", true}).keys() == std::vector<std::string>{"u+e@d.org", "@d.org"});
+  CHECK(ladder_of("u-e@d.org", {"+-", true}).keys() == std::vector<std::string>{"u-e@d.org", "u@d.org", "@d.org"});
+}
+
+TEST_CASE("mailboxes") {
+  const struct {
+    const char* what;
+    Rows rows;
+    const char* address;
+    const char* expected;  // address and extension, "-", "disabled"
+  } cases[] = {
+      {"none", {}, "u@d.org", "-"},
+      {"full", user("u@d.org"), "u@d.org", "u@d.org"},
+      {"any case", user("U@D.org"), "u@D.ORG", "u@d.org"},
+      {"extension off", user("u@d.org"), "u+a@d.org", "u@d.org +a"},
+      {"extension with more of them", user("u@d.org"), "u+a+b@d.org", "u@d.org +a+b"},
+      {"full before stripped", user("u@d.org") + user("u+a@d.org"), "u+a@d.org", "u+a@d.org"},
+      {"disabled", user("u@d.org", "0"), "u@d.org", "disabled"},
+      {"disabled stops", user("u+a@d.org", "0") + user("u@d.org"), "u+a@d.org", "disabled"},
+      {"stripped and disabled", user("u@d.org", "0"), "u+a@d.org", "disabled"},
+      {"through the alias domain", user("u@d.org"), "u@alias.org", "u@d.org"},
+      {"through it with extension", user("u@d.org"), "u+a@alias.org", "u@d.org +a"},
+      {"through it, full before stripped", user("u@d.org") + user("u+a@d.org"), "u+a@alias.org", "u+a@d.org"},
+      {"own row in the alias domain first", user("u@d.org") + user("u@alias.org"), "u@alias.org", "u@alias.org"},
+      {"stripped there before full behind", user("u+a@d.org") + user("u@alias.org"), "u+a@alias.org", "u@alias.org +a"},
+      {"disabled behind the alias domain", user("u@d.org", "0"), "u@alias.org", "disabled"},
+      {"disabled before it stops", user("u@d.org") + user("u@alias.org", "0"), "u@alias.org", "disabled"},
+      {"an alias is no mailbox", alias("u@d.org", "v@d.org"), "u@d.org", "-"},
+      {"an alias does not hide a mailbox", alias("u@d.org", "v@d.org") + user("u@d.org"), "u@d.org", "u@d.org"},
+      {"a catch-all is no mailbox", alias("@d.org", "v@d.org"), "u@d.org", "-"},
+      {"two rows", user("u@d.org") + user("U@d.org"), "u@d.org", "fail"},
+      {"two rows on a rung above do not matter", user("u@d.org") + user("U@d.org") + user("u+a@d.org"), "u+a@d.org",
+       "u+a@d.org"},
+      {"a domain as the row spells it", user("u@bücher.example"), "u@xn--bcher-kva.example", "u@bücher.example"},
+      {"and the other way", user("u@xn--bcher-kva.example"), "u@BÜCHER.example", "u@xn--bcher-kva.example"},
+      {"accents differ", user("é@d.org"), "e@d.org", "-"},
+      {"accents match", user("É@d.org"), "é@d.org", "é@d.org"},
+      {"quoted is the same as bare", user("u@d.org"), "\"u\"@d.org", "u@d.org"},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.what);
+    CHECK(mailbox(c.rows, c.address) == c.expected);
+  }
+  CHECK(mailbox(user("u@d.org"), "u+a@d.org", {"", true}) == "-");
+  CHECK(mailbox(user("u@d.org"), "u-a+b@d.org", {"+-", true}) == "u@d.org -a+b");
+}
+
+TEST_CASE("aliases") {
+  const Rows to_b = alias("a@d.org", "b@d.org");
+  const Rows all = alias("@d.org", "all@x.org");
+  const struct {
+    const char* what;
+    Rows rows;
+    const char* address;
+    const char* expected;  // destinations, "-", "disabled", "fail"
+  } cases[] = {
+      {"none", {}, "a@d.org", "-"},
+      {"one", to_b, "a@d.org", "b@d.org"},
+      {"two, in their order", alias("a@d.org", "z@x.org") + alias("a@d.org", "b@d.org"), "a@d.org", "z@x.org b@d.org"},
+      {"extension put back", to_b, "a+e@d.org", "b+e@d.org"},
+      {"on each", alias("a@d.org", "b@d.org, c@x.org"), "a+e@d.org", "b+e@d.org c+e@x.org"},
+      {"on a bare name", alias("a@d.org", "root"), "a+e@d.org", "root+e"},
+      {"even if there is one", alias("a@d.org", "b+f@x.org"), "a+e@d.org", "b+f+e@x.org"},
+      {"not when it was matched", alias("a+e@d.org", "b@d.org") + to_b, "a+e@d.org", "b@d.org"},
+      {"@other keeps the user", alias("a@d.org", "@x.org"), "a@d.org", "a@x.org"},
+      {"@other and the extension", alias("a@d.org", "@x.org"), "a+e@d.org", "a+e@x.org"},
+      {"a plain mailbox", user("a@d.org"), "a@d.org", "-"},
+      {"a plain mailbox with extension", user("a@d.org"), "a+e@d.org", "-"},
+      {"the alias beats the mailbox", user("a@d.org") + to_b, "a@d.org", "b@d.org"},
+      {"and a disabled one", user("a@d.org", "0") + to_b, "a@d.org", "b@d.org"},
+      {"disabled alias", alias("a@d.org", "b@d.org", "0"), "a@d.org", "disabled"},
+      {"one of two disabled", alias("a@d.org", "b@d.org", "0") + alias("a@d.org", "c@d.org"), "a@d.org", "c@d.org"},
+      {"disabled alias of a mailbox", alias("a@d.org", "b@d.org", "0") + user("a@d.org"), "a@d.org", "-"},
+      {"disabled alias of a disabled mailbox", alias("a@d.org", "b@d.org", "0") + user("a@d.org", "0"), "a@d.org",
+       "disabled"},
+      {"no address", alias("a@d.org", ""), "a@d.org", "fail"},
+      {"catch-all", all, "anybody@d.org", "all@x.org"},
+      {"catch-all, nothing put back", all, "anybody+e@d.org", "all@x.org"},
+      {"catch-all to @other", alias("@d.org", "@x.org"), "u+e@d.org", "u+e@x.org"},
+      {"catch-all shadows no mailbox", all + user("a@d.org"), "a@d.org", "-"},
+      {"nor one with extension", all + user("a@d.org"), "a+e@d.org", "-"},
+      {"nor a disabled one", all + user("a@d.org", "0"), "a@d.org", "disabled"},
+      {"nor a disabled one with extension", all + user("a@d.org", "0"), "a+e@d.org", "disabled"},
+      {"nor an alias", all + to_b, "a@d.org", "b@d.org"},
+      {"nor a disabled alias", all + alias("a@d.org", "b@d.org", "0"), "a@d.org", "disabled"},
+      {"disabled catch-all", alias("@d.org", "all@x.org", "0"), "a@d.org", "disabled"},
+      {"the alias domain leads to the mailbox", user("u@d.org"), "u@alias.org", "u@d.org"},
+      {"with its extension", user("u@d.org"), "u+e@alias.org", "u+e@d.org"},
+      {"with the mailbox that has it", user("u+e@d.org"), "u+e@alias.org", "u+e@d.org"},
+      {"a disabled mailbox behind it", user("u@d.org", "0"), "u@alias.org", "disabled"},
+      {"an alias behind it", to_b, "a@alias.org", "b@d.org"},
+      {"an alias behind it with extension", to_b, "a+e@alias.org", "b+e@d.org"},
+      {"an alias in it is first", alias("a@alias.org", "c@x.org") + to_b, "a@alias.org", "c@x.org"},
+      {"its own catch-all is first", alias("@alias.org", "x@x.org") + all, "u@alias.org", "x@x.org"},
+      {"the catch-all behind it", all, "u@alias.org", "all@x.org"},
+      {"its catch-all shadows no mailbox behind it", alias("@alias.org", "x@x.org") + user("u@d.org"), "u@alias.org",
+       "u@d.org"},
+      {"a mailbox in it", user("u@alias.org"), "u@alias.org", "-"},
+      {"two mailboxes", user("u@d.org") + user("U@d.org"), "u@d.org", "fail"},
+      {"two mailboxes, but the alias is first", user("u@d.org") + user("U@d.org") + alias("u+e@d.org", "c@x.org"),
+       "u+e@d.org", "c@x.org"},
+      {"IDN", alias("u@bücher.example", "v@x.org"), "U+e@xn--bcher-kva.example", "v+e@x.org"},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.what);
+    CHECK(aliases(c.rows, c.address) == c.expected);
+  }
+}
+
+TEST_CASE("extensions are not put back when that is off") {
+  const Rules rules{"+", false};
+  CHECK(aliases(alias("a@d.org", "b@d.org"), "a+e@d.org", rules) == "b@d.org");
+  CHECK(aliases(alias("a@d.org", "@x.org"), "a+e@d.org", rules) == "a@x.org");
+  CHECK(aliases(user("u@d.org"), "u+e@alias.org", rules) == "u@d.org");
+  CHECK(aliases(user("u+e@d.org"), "u+e@alias.org", rules) == "u+e@d.org");
+}
+
+TEST_CASE("logins: the address as it is, or through an alias domain") {
+  const auto login = [](std::vector<vmail::mysql::Row> rows, const char* address) {
+    const auto parsed = parse_address(address);
+    const auto ladder = make_login_ladder(*parsed, *domains()->find(a_label(parsed->domain)));
+    auto outcome = resolve_credentials(ladder, read_credentials(ladder.keys(), std::move(rows)));
+    if (!outcome.is_found()) return status_text(outcome);
+    return outcome.value().mailbox.address() + " " + outcome.value().hash.text();
+  };
+  CHECK(login({{"u@d.org", "1", "{SSHA}x"}}, "U@d.org") == "u@d.org {SSHA}x");
+  CHECK(login({{"u@d.org", "1", "x"}}, "u@alias.org") == "u@d.org x");
+  CHECK(login({{"u@d.org", "1", "x"}}, "u+e@d.org") == "-");
+  CHECK(login({{"u@d.org", "0", "x"}}, "u@d.org") == "disabled");
+  CHECK(login({{"u@d.org", "1", "x"}, {"U@d.org", "1", "x"}}, "u@d.org") == "fail");
+  CHECK(login({{"ü@d.org", "1", "x"}}, "u@d.org") == "-");
+  CHECK(login({{"u@bücher.example", "1", "x"}}, "u@xn--bcher-kva.example") == "u@bücher.example x");
+}
+
+TEST_CASE("a row that is not known leaves the question open") {
+  class Partly final : public RowSource {
+   public:
+    const AddressRow* find(std::string_view key) override { return key == "u+e@d.org" ? &empty_ : nullptr; }
+
+   private:
+    AddressRow empty_;
+  };
+  Partly rows;
+  const Ladder ladder = ladder_of("u+e@d.org", {});
+  CHECK_FALSE(resolve_mailbox(ladder, rows));
+  CHECK_FALSE(resolve_aliases(ladder, {}, rows));
+}

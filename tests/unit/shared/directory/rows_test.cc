@@ -1,0 +1,115 @@
+// From what the database returns to rows that count.
+#include "shared/directory/sql_database.h"
+#include "tests/support/catch.h"
+
+using namespace vmail::directory;
+using vmail::mysql::Row;
+using Box = AddressRow::Mailbox;
+
+namespace {
+
+const auto kNull = std::nullopt;
+
+AddressRow row_of(const std::string& key, std::vector<Row> rows) {
+  return read_addresses({key}, std::move(rows)).at(key);
+}
+
+}  // namespace
+
+TEST_CASE("every key that was asked for has a row") {
+  const auto rows = read_addresses({"a@x.org", "@x.org"}, {});
+  CHECK(rows.size() == 2);
+  CHECK(rows.at("a@x.org").empty());
+  CHECK(rows.at("@x.org").empty());
+}
+
+TEST_CASE("a collation does not make other letters, case or blanks equal") {
+  const struct {
+    const char* stored;
+    bool counts;
+  } cases[] = {
+      {"emile@x.org", true},   {"Emile@X.Org", true},    {"émile@x.org", false},
+      {"emile@x.org ", false}, {" emile@x.org", false},  {"emilé@x.org", false},
+      {"emile@x.örg", false},  {"emile@x.org\t", false}, {"ﬁemile@x.org", false},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.stored);
+    CHECK(row_of("emile@x.org", {{"user", "1", c.stored, "1", kNull}}).empty() != c.counts);
+    CHECK(row_of("emile@x.org", {{"alias", "1", c.stored, "1", "b@y.org"}}).empty() != c.counts);
+    CHECK(read_credentials({"emile@x.org"}, {{c.stored, "1", "hash"}}).count("emile@x.org") == (c.counts ? 1 : 0));
+  }
+}
+
+TEST_CASE("only 1 is on") {
+  const struct {
+    vmail::mysql::Value enable;
+    bool on;
+  } cases[] = {{"1", true}, {"0", false}, {"2", false}, {"-1", false}, {kNull, false}, {"", false}, {"01", false}};
+  for (const auto& c : cases) {
+    CAPTURE(c.enable.value_or("NULL"));
+    CHECK(row_of("a@x.org", {{"user", "1", "a@x.org", c.enable, kNull}}).mailbox == (c.on ? Box::On : Box::Off));
+    CHECK(read_credentials({"a@x.org"}, {{"a@x.org", c.enable, "hash"}}).at("a@x.org").on == c.on);
+    const auto alias = row_of("a@x.org", {{"alias", "1", "a@x.org", c.enable, "b@y.org"}});
+    CHECK(alias.destinations.size() == (c.on ? 1 : 0));
+    CHECK(alias.aliases_off != c.on);
+  }
+}
+
+TEST_CASE("two mailboxes where one is due are a fault, not a guess") {
+  const std::vector<Row> rows = {{"user", "1", "a@x.org", "1", kNull}, {"user", "2", "A@X.org", "1", kNull}};
+  CHECK(row_of("a@x.org", rows).fault.find("two mailboxes") != std::string::npos);
+  CHECK(read_credentials({"a@x.org"}, {{"a@x.org", "1", "h"}, {"A@x.org", "1", "h"}}).at("a@x.org").fault != "");
+  // The same mailbox under both spellings of its domain, too.
+  CHECK(row_of("a@xn--bcher-kva.example",
+               {{"user", "1", "a@xn--bcher-kva.example", "1", kNull}, {"user", "2", "a@bücher.example", "1", kNull}})
+            .fault != "");
+}
+
+TEST_CASE("destinations: in the order of entry, each once, split at commas") {
+  const auto row = row_of("all@x.org", {{"alias", "10", "all@x.org", "1", "c@x.org"},
+                                        {"alias", "9", "all@x.org", "1", "a@x.org, b@x.org"},
+                                        {"alias", "11", "All@x.org", "1", "a@x.org"},
+                                        {"alias", "12", "all@x.org", "0", "d@x.org"},
+                                        {"alias", "13", "all@x.org", "1", "\"q,r\"@x.org"}});
+  CHECK(row.destinations == std::vector<std::string>{"a@x.org", "b@x.org", "c@x.org", "\"q,r\"@x.org"});
+  CHECK_FALSE(row.aliases_off);
+  CHECK(row.fault.empty());
+}
+
+TEST_CASE("a destination that is no address is a fault") {
+  for (const auto& destination : std::vector<vmail::mysql::Value>{kNull, "", " ", "a@x.org,", "a@x.org\r\nb@x.org",
+                                                                  std::string("a\0b@x.org", 9), "\xff@x.org"}) {
+    CHECK(row_of("a@x.org", {{"alias", "1", "a@x.org", "1", destination}}).fault != "");
+  }
+}
+
+TEST_CASE("the spelling of the domain is the row's") {
+  CHECK(row_of("a@xn--bcher-kva.example", {{"user", "1", "A@Bücher.example", "1", kNull}}).domain == "bücher.example");
+  CHECK(row_of("a@x.org", {{"user", "1", "A@X.ORG", "1", kNull}}).domain == "");
+}
+
+TEST_CASE("domains: sets, doubles and targets") {
+  const auto domains = read_domains({{"own", "Example.org", kNull},
+                                     {"own", "example.org", kNull},
+                                     {"own", "bücher.example", kNull},
+                                     {"relay", "example.org", kNull},
+                                     {"relay", "relay.example", kNull},
+                                     {"alias", "alias.example", "EXAMPLE.org"},
+                                     {"alias", "idn.example", "xn--bcher-kva.example"},
+                                     {"alias", "dead.example", "nowhere.example"},
+                                     {"alias", "chain.example", "alias.example"},
+                                     {"alias", "null.example", kNull},
+                                     {"own", kNull, kNull}},
+                                    7);
+  CHECK(domains->size() == 5);
+  CHECK(domains->schema_version == 7);
+  CHECK(domains->find("example.org")->kind == DomainKind::Own);
+  CHECK(domains->find("xn--bcher-kva.example")->kind == DomainKind::Own);
+  CHECK(domains->find("relay.example")->kind == DomainKind::Relay);
+  CHECK(domains->find("alias.example")->kind == DomainKind::Alias);
+  CHECK(domains->find("alias.example")->target == "example.org");
+  CHECK(domains->find("idn.example")->target == "xn--bcher-kva.example");
+  CHECK(domains->find("dead.example") == nullptr);
+  CHECK(domains->find("chain.example") == nullptr);
+  CHECK(domains->find("foreign.example") == nullptr);
+}
