@@ -37,7 +37,9 @@ CREATE TABLE IF NOT EXISTS virtual_aliases (
   destination varchar(255) NOT NULL,
   enable tinyint NOT NULL DEFAULT 1,
   PRIMARY KEY (id),
-  UNIQUE KEY source (source, destination),
+  UNIQUE KEY destination (destination, source),
+  KEY domain_id (domain_id),
+  KEY source (source),
   FOREIGN KEY (domain_id) REFERENCES virtual_domains(id) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8;
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <iostream>
 
+#include "shared/base/text.h"
 #include "shared/config/config.h"
 #include "sql/vmailctl/app.h"
 #include "sql/vmailctl/refusal.h"
@@ -182,6 +183,12 @@ int run(int argc, char** argv) {
   add_alias(program, arguments);
   try {
     program.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    // What is missing is often there, but misspelt.
+    const auto unknown = program.remaining(true);
+    if (!unknown.empty()) std::cerr << "vmailctl: '" << printable(unknown.front()) << "' is not known here\n";
+    program.exit(error);
+    return EX_USAGE;
   } catch (const CLI::ParseError& error) {
     return program.exit(error) == 0 ? 0 : EX_USAGE;
   }
