@@ -29,6 +29,8 @@ class MariaDB:
         self.data = os.path.join(self.path, "data")
         self.socket = os.path.join(self.path, "sock")
         self.log = os.path.join(self.path, "log")
+        # Of its own: a server that starts removes the temporary tables that it finds in /tmp, also another one's.
+        self.temporary = self.folder.make("mysql/tmp", owner=self._account)
         self.port = free_port()
         self.process = None
 
@@ -43,6 +45,7 @@ class MariaDB:
                 f"--datadir={self.data}",
                 f"--socket={self.socket}",
                 f"--pid-file={self.path}/pid",
+                f"--tmpdir={self.temporary}",
                 "--bind-address=127.0.0.1",
                 f"--port={self.port}",
                 "--character-set-server=utf8mb4",
@@ -114,6 +117,7 @@ class MariaDB:
                 "--no-defaults",
                 "--user=mysql",
                 f"--datadir={self.data}",
+                f"--tmpdir={self.temporary}",
                 "--auth-root-authentication-method=socket",
                 "--skip-test-db",
                 "--innodb-log-file-size=8M",
