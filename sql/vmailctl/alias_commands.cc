@@ -46,9 +46,10 @@ void refuse_bad_destination(AliasView& after, const App& app, const std::string&
                   "`vmailctl alias show` tells where each of them leads.");
   }
   if (found.too_many) {
-    throw Refusal(
-        fmt::format("{} leads to more than {} addresses, which Postfix would not follow", destination, kMostAddresses),
-        "");
+    throw Refusal(fmt::format("{} leads to more than {} addresses, or round and round with ever longer extensions: "
+                              "Postfix would not follow",
+                              destination, kMostAddresses),
+                  "");
   }
   if (!found.dead_ends.empty()) {
     throw Refusal(

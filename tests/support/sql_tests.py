@@ -124,14 +124,15 @@ class SqlTestCase(unittest.TestCase):
             self.assertIn(because, json.loads(done.stdout)["error"])
         return errors
 
-    def at_terminal(self, *arguments, answers, status=0):
-        """Runs a command on a terminal and types the answers, each when its question has come; returns all that it showed.
+    def at_terminal(self, *arguments, answers, status=0, command=None):
+        """Runs vmailctl, or the command, on a terminal, and types each answer when its question has come.
 
-        answers is a list of (end of the question, what is typed).
+        answers is a list of (end of the question, what is typed). Returns all that it showed.
         """
+        command = command or self.admin.argv(*arguments)
         child, terminal = pty.fork()
         if child == 0:
-            os.execv(VMAILCTL, self.admin.argv(*arguments))
+            os.execvp(command[0], command)
         shown = b""
         seen = 0
         try:
