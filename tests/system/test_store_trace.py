@@ -1,0 +1,152 @@
+"""The system calls of one delivery: the text, its sync, its name in new/, the sync of new/, and only then the reply."""
+
+import os
+import re
+import subprocess
+import threading
+import unittest
+
+from private_server import wait_until
+from store_tests import Store
+
+ANNA, BEN = "anna@trace.test", "ben@trace.test"
+CALLS = "openat,mkdirat,write,fsync,linkat,renameat2,sendto"
+
+
+class Event:
+    """One call: its name and arguments, and where in the trace it began and ended."""
+
+    def __init__(self, text, began):
+        self.text, self.began, self.ended = text, began, began
+        self.name = text.split("(")[0]
+
+    def __repr__(self):
+        return f"{self.began}-{self.ended} {self.text}"
+
+
+def trace(store, action):
+    """The calls that vmail-lmtpd makes meanwhile, in the order of their beginning."""
+    output = os.path.join(store.folder.path, "trace")
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-y", "-s", "200", "-e", f"trace={CALLS}", "-e", "signal=none", "-o", output]
+        + ["-p", str(store.daemon.process.pid)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # Each thread is named once it is traced.
+    threads = len(os.listdir(f"/proc/{store.daemon.process.pid}/task"))
+    line = tracer.stderr.readline()
+    if "attached" not in line:
+        raise AssertionError(f"strace: {line}{tracer.stderr.read()}")
+    rest = threading.Thread(target=tracer.stderr.read)
+    rest.start()
+    status = f"/proc/{store.daemon.process.pid}/task"
+    wait_until(lambda: sum(_traced(f"{status}/{task}") for task in os.listdir(status)) >= threads, 30, "strace")
+    try:
+        action()
+    finally:
+        tracer.terminate()
+        rest.join()
+        tracer.wait(30)
+        tracer.stderr.close()
+    with open(output, encoding="utf-8", errors="replace") as file:
+        return parse(file)
+
+
+def _traced(task):
+    with open(task + "/status", encoding="ascii") as file:
+        return "TracerPid:\t0\n" not in file.read()
+
+
+def parse(lines):
+    events, open_calls = [], {}
+    for number, line in enumerate(lines):
+        pid, text = line.split(None, 1)
+        if match := re.match(r"<\.\.\. (\w+) resumed>(.*)", text):
+            event = open_calls.pop(pid)
+            event.ended = number
+            event.text += match[2]
+        elif re.match(r"\w+\(", text):
+            event = Event(text.rstrip(), number)
+            if text.rstrip().endswith("<unfinished ...>"):
+                event.text = event.text.removesuffix("<unfinished ...>").rstrip()
+                open_calls[pid] = event
+            events.append(event)
+    return events
+
+
+class TraceTest:
+    no_tmpfile = False
+    naming = ""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.store = cls.enterClassContext(Store([ANNA, BEN], no_tmpfile=cls.no_tmpfile))
+
+    def deliver(self, recipients):
+        replies = []
+        events = trace(self.store, lambda: replies.extend(self.store.deliver(recipients, b"Subject: x\n\nHi\n")))
+        self.assertEqual([reply[:9] for reply in replies], ["250 2.0.0"] * len(recipients))
+        return events
+
+    def one(self, events, name, *parts):
+        """The one call of that name with all of these in it."""
+        found = [event for event in events if event.name == name and all(part in event.text for part in parts)]
+        self.assertEqual(len(found), 1, (name, parts, events))
+        return found[0]
+
+    def check_order(self, events, address):
+        """Returns the sync of new/ and the reply."""
+        new = str(self.store.maildir(address) / "new")
+        write = self.one(events, "write", f"Delivered-To: {address}")
+        file = re.match(r"write\((\d+)<", write.text)[1]
+        sync = [e for e in events if e.name == "fsync" and e.text.startswith(f"fsync({file}<") and e.began > write.ended]
+        name = self.one(events, self.naming, f"<{new}>")
+        folder = [e for e in events if e.name == "fsync" and f"<{new}>" in e.text]
+        self.assertEqual(len(folder), 1, events)
+        reply = self.one(events, "sendto", f"250 2.0.0 <{address}>")
+        order = [write, sync[0], name, folder[0], reply]
+        for before, after in zip(order, order[1:]):
+            self.assertLess(before.ended, after.began, order)
+        for call in order[:-1]:
+            self.assertRegex(call.text, r"= [0-9]+(<.*>)?$")
+        return folder[0], reply
+
+    def test_deliveries(self):
+        with self.subTest("the first one, into a mailbox that is not there"):
+            events = self.deliver([ANNA])
+            _, reply = self.check_order(events, ANNA)
+            made = [re.search(r'"([^"]+)"', e.text)[1] for e in events if e.name == "mkdirat"]
+            self.assertEqual(made, ["trace.test", "anna", "cur", "new", "tmp"])
+            last_made = max(e.ended for e in events if e.name == "mkdirat")
+            anna = self.store.maildir(ANNA)
+            way = [self.one(events, "fsync", f"<{path}>") for path in (anna, anna.parent, self.store.base)]
+            self.assertLess(last_made, way[0].began)
+            for before, after in zip(way, [*way[1:], reply]):
+                self.assertLess(before.ended, after.began)
+        with self.subTest("a later one"):
+            events = self.deliver([ANNA])
+            self.check_order(events, ANNA)
+            self.assertEqual([e for e in events if e.name == "mkdirat"], [])
+            self.assertEqual(len([e for e in events if e.name == "fsync"]), 2)
+        with self.subTest("two recipients"):
+            self.deliver([BEN])
+            events = self.deliver([ANNA, BEN])
+            for address in (ANNA, BEN):
+                new = str(self.store.maildir(address) / "new")
+                folder = self.one(events, "fsync", f"<{new}>")
+                reply = next(e for e in events if e.name == "sendto" and f"250 2.0.0 <{address}>" in e.text)
+                self.assertLess(folder.ended, reply.began)
+
+
+class Trace(TraceTest, unittest.TestCase):
+    naming = "linkat"
+
+
+class TraceWithoutTmpfile(TraceTest, unittest.TestCase):
+    naming = "renameat2"
+    no_tmpfile = True
+
+
+if __name__ == "__main__":
+    unittest.main()
