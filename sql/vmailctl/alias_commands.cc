@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "shared/base/text.h"
+#include "shared/directory/idn.h"
 #include "sql/vmailctl/alias_graph.h"
 #include "sql/vmailctl/app.h"
 #include "sql/vmailctl/catalog.h"
@@ -71,10 +72,13 @@ std::vector<Alias> require_aliases(Catalog& catalog, const std::string& source, 
   auto aliases = catalog.aliases_at(source);
   if (aliases.empty()) throw Refusal(fmt::format("there is no alias {}", source), "`vmailctl alias list` shows them.");
   if (destination.empty()) return aliases;
-  aliases.erase(
-      std::remove_if(aliases.begin(), aliases.end(),
-                     [&](const Alias& alias) { return fold_case(alias.destination) != fold_case(destination); }),
-      aliases.end());
+  const std::string key = directory::address_key(destination);
+  aliases.erase(std::remove_if(aliases.begin(), aliases.end(),
+                               [&](const Alias& alias) {
+                                 return alias.destination != destination &&
+                                        (key.empty() || directory::address_key(alias.destination) != key);
+                               }),
+                aliases.end());
   if (aliases.empty()) {
     throw Refusal(fmt::format("the alias {} does not lead to {}", source, printable(destination)),
                   fmt::format("vmailctl alias show {}", source));
@@ -125,7 +129,7 @@ int alias_add(const App& app, const std::string& argument, const Strings& argume
 
   Transaction transaction(*connection);
   for (const auto& destination : added) {
-    const mysql::Value row[] = {domain.id, source, destination};
+    const mysql::Value row[] = {domain.id, spelled(source, domain), destination};
     connection->query("INSERT INTO virtual_aliases (domain_id, source, destination, enable) VALUES (?, ?, ?, 1)", row);
   }
   transaction.commit();
@@ -188,7 +192,7 @@ int alias_remove(const App& app, const std::string& argument, const std::string&
   for (const auto& alias : catalog.aliases_at(source)) {
     const bool goes =
         std::any_of(removed.begin(), removed.end(), [&](const Alias& other) { return other.id == alias.id; });
-    if (!goes) left.push_back(fold_case(alias.destination));
+    if (!goes) left.push_back(directory::address_key(alias.destination));
   }
   refuse_shadowed_mailbox(catalog, source, left);
   ChangedView after(catalog);

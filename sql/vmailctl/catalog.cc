@@ -1,6 +1,7 @@
 #include "sql/vmailctl/catalog.h"
 
 #include "shared/base/text.h"
+#include "shared/directory/idn.h"
 #include "sql/vmailctl/refusal.h"
 
 namespace vmail::sql {
@@ -14,6 +15,17 @@ std::string text(const mysql::Value& value) {
 }
 std::uint64_t number(const mysql::Value& value) {
   return parse_number(text(value)).value_or(0);
+}
+
+// How rows may spell the key: with the A-label and with the U-label of its domain.
+std::vector<mysql::Value> spellings(const std::string& key) {
+  const auto at = key.rfind('@');
+  const auto domain = at == std::string::npos ? 0 : at + 1;
+  return {key, key.substr(0, domain) + directory::u_label(key.substr(domain))};
+}
+
+std::string domain_key_of(const std::string& stored) {
+  return directory::a_label(fold_case(stored));
 }
 
 // '!' is the escape character of every LIKE here.
@@ -72,8 +84,8 @@ std::vector<Domain> Catalog::domains() {
 }
 
 std::optional<Domain> Catalog::domain(const std::string& name) {
-  for (auto& domain : read_domains(" WHERE d.name = ?", {name})) {
-    if (fold_case(domain.name) == name) return std::move(domain);
+  for (auto& domain : read_domains(" WHERE d.name IN (?, ?)", spellings(name))) {
+    if (domain_key_of(domain.name) == name) return std::move(domain);
   }
   return std::nullopt;
 }
@@ -81,9 +93,8 @@ std::optional<Domain> Catalog::domain(const std::string& name) {
 std::vector<Domain> Catalog::alias_domains_of(const std::string& target) {
   std::vector<Domain> domains;
   if (!upgraded_) return domains;
-  const mysql::Value key[] = {target};
-  const auto found =
-      connection_.query("SELECT name, target, enable FROM virtual_alias_domains WHERE target = ? ORDER BY name", key);
+  const auto found = connection_.query(
+      "SELECT name, target, enable FROM virtual_alias_domains WHERE target IN (?, ?) ORDER BY name", spellings(target));
   for (const auto& row : found.rows) {
     domains.push_back({DomainKind::Alias, "", text(row[0]), text(row[1]), is_on(row[2]), 0, 0});
   }
@@ -109,8 +120,8 @@ std::vector<User> Catalog::users(const std::string& domain_id) {
 }
 
 std::optional<User> Catalog::user(const std::string& address) {
-  for (auto& user : read_users(" WHERE u.email = ?", {address})) {
-    if (fold_case(user.address) == address) return std::move(user);
+  for (auto& user : read_users(" WHERE u.email IN (?, ?)", spellings(address))) {
+    if (directory::address_key(user.address) == address) return std::move(user);
   }
   return std::nullopt;
 }
@@ -132,24 +143,25 @@ std::vector<Alias> Catalog::aliases(const std::string& domain_id) {
 
 std::vector<Alias> Catalog::aliases_at(const std::string& source) {
   std::vector<Alias> aliases;
-  for (auto& alias : read_aliases(" WHERE source = ?", {source})) {
-    if (fold_case(alias.source) == source) aliases.push_back(std::move(alias));
+  for (auto& alias : read_aliases(" WHERE source IN (?, ?)", spellings(source))) {
+    if (directory::address_key(alias.source) == source) aliases.push_back(std::move(alias));
   }
   return aliases;
 }
 
 std::vector<Alias> Catalog::aliases_to(const std::string& destination) {
   const bool whole_domain = destination.front() == '@';
+  std::vector<mysql::Value> keys = spellings(destination);
+  if (whole_domain) {
+    for (auto& key : keys) key = '%' + escape_like(*key);
+  }
   std::vector<Alias> aliases;
-  for (auto& alias : whole_domain
-                         ? read_aliases(" WHERE destination LIKE ? ESCAPE '!'", {'%' + escape_like(destination)})
-                         : read_aliases(" WHERE destination = ?", {destination})) {
-    const std::string folded = fold_case(alias.destination);
-    const bool matches =
-        whole_domain ? folded.size() >= destination.size() &&
-                           folded.compare(folded.size() - destination.size(), destination.size(), destination) == 0
-                     : folded == destination;
-    if (matches) aliases.push_back(std::move(alias));
+  for (auto& alias : read_aliases(whole_domain ? " WHERE destination LIKE ? ESCAPE '!' OR destination LIKE ? ESCAPE '!'"
+                                               : " WHERE destination IN (?, ?)",
+                                  std::move(keys))) {
+    const std::string key = directory::address_key(alias.destination);
+    if (key.empty() || (whole_domain ? key.substr(key.rfind('@')) : key) != destination) continue;
+    aliases.push_back(std::move(alias));
   }
   return aliases;
 }
@@ -159,7 +171,8 @@ std::vector<std::string> Catalog::destinations(const std::string& source) {
   for (const auto& alias : aliases_at(source)) {
     // Rows that were typed in by hand may hold several, as Postfix's tables may.
     for (const auto& destination : split(alias.destination, ',')) {
-      if (!trim(destination).empty()) destinations.push_back(fold_case(trim(destination)));
+      const std::string key = directory::address_key(trim(destination));
+      if (!key.empty()) destinations.push_back(key);
     }
   }
   return destinations;
@@ -172,7 +185,7 @@ bool Catalog::mailbox(const std::string& address) {
 std::optional<std::string> Catalog::alias_target(const std::string& name) {
   const auto found = domain(name);
   if (!found || found->kind != DomainKind::Alias) return std::nullopt;
-  return fold_case(found->target);
+  return domain_key_of(found->target);
 }
 
 bool Catalog::own_domain(const std::string& name) {

@@ -1,6 +1,6 @@
 // The rows that vmailctl shows and changes, as values. Reads work on the original schema too; whoever writes calls
-// require_upgraded() first. Keys are folded; a row whose key a loose collation merely thinks equal is left out.
-// Throws mysql::Error.
+// require_upgraded() first. Keys are folded, with the A-label of a domain (keys.h makes them); rows may spell it as
+// U-label too. A row whose key a loose collation merely thinks equal is left out. Throws mysql::Error.
 #pragma once
 
 #include <cstdint>

@@ -38,6 +38,7 @@ Domain require_domain(Catalog& catalog, const std::string& name) {
 
 int domain_add(const App& app, const std::string& argument) {
   const std::string name = new_domain_key(argument);
+  const std::string written = fold_case(argument);
   const auto connection = connect(app);
   Catalog catalog(*connection);
   if (const auto there = catalog.domain(name)) {
@@ -48,10 +49,10 @@ int domain_add(const App& app, const std::string& argument) {
                   fmt::format("vmailctl domain show {}", there->name));
   }
   catalog.require_upgraded();
-  const mysql::Value row[] = {name};
+  const mysql::Value row[] = {written};
   connection->query("INSERT INTO virtual_domains (name, enable) VALUES (?, 1)", row);
   tell_daemons(app, {'@' + name});
-  app.output.done(fmt::format("Added domain {}.", name), {{"added", name}});
+  app.output.done(fmt::format("Added domain {}.", written), {{"added", written}});
   return 0;
 }
 

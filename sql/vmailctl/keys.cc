@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "shared/base/text.h"
+#include "shared/directory/idn.h"
 #include "sql/vmailctl/refusal.h"
 
 namespace vmail::sql {
@@ -12,25 +13,35 @@ namespace {
 
 constexpr std::size_t kMostNamed = 5;
 
+std::optional<std::string> why_not_a_new_domain(const std::string& domain) {
+  if (auto why = why_not_a_domain(domain)) return why;
+  for (const char c : directory::a_label(fold_case(domain))) {
+    if (static_cast<unsigned char>(c) >= 0x80)
+      return "internationalised names (IDNA 2008) do not have these characters";
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string domain_key(const std::string& text) {
   if (text.find('@') != std::string::npos) {
     throw Refusal(fmt::format("'{}' is not a domain: there is an '@' in it", printable(text)), "");
   }
-  return fold_case(text);
+  return directory::a_label(fold_case(text));
 }
 
 std::string new_domain_key(const std::string& text) {
-  if (const auto why = why_not_a_domain(text)) {
+  if (const auto why = why_not_a_new_domain(text)) {
     throw Refusal(fmt::format("'{}' cannot be a mail domain: {}", printable(text), *why), "");
   }
-  return fold_case(text);
+  return directory::a_label(fold_case(text));
 }
 
 Address address_key(const std::string& text) {
   auto address = parse_address(text);
   if (!address) throw Refusal(fmt::format("'{}' is not a mail address like user@example.org", printable(text)), "");
+  address->domain = directory::a_label(address->domain);
   return std::move(*address);
 }
 
@@ -41,15 +52,20 @@ Address new_address_key(const std::string& text) {
   };
   if (at == std::string::npos) throw refuse("there is no '@' in it");
   if (const auto why = why_not_a_local_part(text.substr(0, at))) throw refuse(*why);
-  if (const auto why = why_not_a_domain(text.substr(at + 1))) throw refuse("after the '@': " + *why);
+  if (const auto why = why_not_a_new_domain(text.substr(at + 1))) throw refuse("after the '@': " + *why);
   auto address = parse_address(text);
   if (!address) throw refuse(fmt::format("it is longer than {} characters, or not UTF-8", kMaxAddress));
+  address->domain = directory::a_label(address->domain);
   return std::move(*address);
 }
 
 std::string alias_key(const std::string& text) {
   if (!text.empty() && text.front() == '@') return '@' + domain_key(text.substr(1));
   return address_key(text).text();
+}
+
+std::string spelled(const std::string& key, const Domain& domain) {
+  return key.substr(0, key.rfind('@') + 1) + fold_case(domain.name);
 }
 
 Domain require_own_domain(Catalog& catalog, const std::string& name) {
@@ -76,13 +92,13 @@ std::vector<Alias> dangling_after(Catalog& catalog, AliasView& after, const std:
   const std::string local = gone.substr(0, gone.rfind('@'));
   std::vector<Alias> candidates = catalog.aliases_to(gone);
   for (const auto& alias_domain : catalog.alias_domains_of(domain)) {
-    auto more = catalog.aliases_to(local + '@' + alias_domain.name);
+    auto more = catalog.aliases_to(local + '@' + domain_key(alias_domain.name));
     candidates.insert(candidates.end(), more.begin(), more.end());
   }
   std::vector<Alias> dangling;
   for (const auto& alias : candidates) {
-    const auto still = after.destinations(fold_case(alias.source));
-    const std::string destination = fold_case(alias.destination);
+    const auto still = after.destinations(directory::address_key(alias.source));
+    const std::string destination = directory::address_key(alias.destination);
     if (std::find(still.begin(), still.end(), destination) == still.end()) continue;  // goes as well
     if (trace(after, destination, delimiters).dead_ends.empty()) continue;
     if (trace(catalog, destination, delimiters).dead_ends.empty()) dangling.push_back(alias);

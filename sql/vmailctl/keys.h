@@ -10,13 +10,16 @@
 
 namespace vmail::sql {
 
-// Folded. Any row's key may be looked up; only a good one may be made.
+// Folded, the domain as A-label. Any row's key may be looked up; only a good one may be made.
 std::string domain_key(const std::string& text);
 std::string new_domain_key(const std::string& text);
 Address address_key(const std::string& text);
 Address new_address_key(const std::string& text);
 // An address or "@domain".
 std::string alias_key(const std::string& text);
+
+// The address as a new row has it: with its domain as that one's row spells it.
+std::string spelled(const std::string& key, const Domain& domain);
 
 // The domain, which must be one of ours; what to do otherwise.
 Domain require_own_domain(Catalog& catalog, const std::string& name);

@@ -37,9 +37,8 @@ void run_with_hash(const App& app, mysql::Connection& connection, const Secret& 
   connection.query(sql, parameters);
 }
 
-// What stands at a new mailbox's address or in its place.
-void refuse_taken(const App& app, Catalog& catalog, const Address& address, bool adopt_mail) {
-  const std::string text = address.text();
+// What stands at a new mailbox's address or in its place. `address`: as its row will spell it.
+void refuse_taken(const App& app, Catalog& catalog, const std::string& text, const Address& address, bool adopt_mail) {
   if (catalog.user(text)) {
     throw Refusal(fmt::format("the user {} is there already", text),
                   fmt::format("To change the password: vmailctl user passwd {}", text));
@@ -65,9 +64,10 @@ void refuse_taken(const App& app, Catalog& catalog, const Address& address, bool
 // The row is gone since an earlier time; its mail may be there yet.
 int remove_leftover(const App& app, Catalog& catalog, const std::string& address, std::optional<MailFate> fate) {
   MailTree tree(app.settings);
-  const Address key = address_key(address);
+  Address key = address_key(address);
+  if (const auto domain = catalog.domain(key.domain)) key.domain = fold_case(domain->name);
   if (!fate || *fate == MailFate::Keep || !tree.has_place(key) || !tree.exists(key)) require_user(catalog, address);
-  const User former{"", address, "", "", false};
+  const User former{"", key.text(), "", "", false};
   MailRemover remover(app, {former}, fate, "");
   const Json result = remover.remove(former);
   app.output.done(fmt::format("There was no user {} any more.{}", address, remover.summary()), result);
@@ -77,18 +77,19 @@ int remove_leftover(const App& app, Catalog& catalog, const std::string& address
 }  // namespace
 
 int user_add(const App& app, const std::string& argument, bool adopt_mail) {
-  const Address address = new_address_key(argument);
+  const Address key = new_address_key(argument);
   const auto connection = connect(app);
   Catalog catalog(*connection);
   catalog.require_upgraded();
-  const Domain domain = require_own_domain(catalog, address.domain);
-  refuse_taken(app, catalog, address, adopt_mail);
+  const Domain domain = require_own_domain(catalog, key.domain);
+  const Address address{key.local, fold_case(domain.name)};
+  refuse_taken(app, catalog, key.text(), address, adopt_mail);
 
   const Secret password = read_new_password(app.settings, address.text());
   run_with_hash(app, *connection, password,
                 "INSERT INTO virtual_users (domain_id, email, password, enable) VALUES (?, ?, ?, 1)",
                 {domain.id, address.text(), std::nullopt}, 2);
-  tell_daemons(app, {address.text()});
+  tell_daemons(app, {key.text()});
   const std::string path = MailTree(app.settings).path(address);
   app.output.done(fmt::format("Added user {}; its mail goes to {}.", address.text(), path),
                   {{"added", address.text()}, {"path", path}});
@@ -112,15 +113,16 @@ int user_list(const App& app, const std::string& argument) {
 }
 
 int user_show(const App& app, const std::string& argument) {
-  const Address address = address_key(argument);
+  const std::string address = address_key(argument).text();
   const auto connection = connect(app);
   Catalog catalog(*connection);
-  const User user = require_user(catalog, address.text());
+  const User user = require_user(catalog, address);
   Json json = {{"address", user.address}, {"domain", user.domain}, {"enabled", user.enabled}};
   const MailTree tree(app.settings);
-  json["path"] = tree.has_place(address) ? Json(tree.path(address)) : Json();
+  const auto written = parse_address(user.address);
+  json["path"] = written && tree.has_place(*written) ? Json(tree.path(*written)) : Json();
   json["aliases"] = Json::array();
-  for (const auto& alias : catalog.aliases_to(address.text())) json["aliases"].push_back(alias.source);
+  for (const auto& alias : catalog.aliases_to(address)) json["aliases"].push_back(alias.source);
   app.output.record(
       {{"address", "User"}, {"domain", "Domain"}, {"enabled", "Enabled"}, {"path", "Mail"}, {"aliases", "Aliases"}},
       json);

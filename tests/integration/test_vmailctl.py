@@ -131,6 +131,40 @@ class Domains(Case):
         self.assertEqual(result["users"], [{"address": "../../etc", "mail": "none"}])
 
 
+class Internationalised(Case):
+    """A domain is one domain, however its name is written."""
+
+    U, A = "bücher.example", "xn--bcher-kva.example"
+
+    def test_both_spellings_are_one(self):
+        self.ok("domain", "add", "Bücher.example")
+        self.assertEqual([row["name"] for row in self.json("domain", "list")], [self.U, "mydomain.com"])
+        self.refused("domain", "add", self.A, because="is there already")
+        told = self.ok("user", "add", f"anna@{self.A}", stdin="x\n")
+        self.assertEqual(told, f"Added user anna@{self.U}; its mail goes to {self.admin.mail}/{self.U}/anna.\n")
+        self.refused("user", "add", f"anna@{self.U}", stdin="x\n", because="is there already")
+        for domain in (self.A, self.U):
+            self.assertEqual(self.json("user", "show", f"anna@{domain}")["address"], f"anna@{self.U}")
+            self.assertEqual(len(self.json("user", "list", domain)), 1)
+        self.ok("alias", "add", f"info@{self.A}", f"anna@{self.U}")
+        self.refused("alias", "add", f"info@{self.U}", f"anna@{self.A}", because="already")
+        self.refused("alias", "add", f"x@{self.U}", f"nobody@{self.A}", because="leads nowhere")
+        self.refused("user", "remove", f"anna@{self.U}", "--mail", "keep", because="aliases still lead there")
+        self.ok("alias", "remove", f"info@{self.U}", f"anna@{self.U}")
+        mail = self.make_mail(f"anna@{self.U}")
+        self.ok("user", "remove", f"anna@{self.A}", "--mail", "keep")
+        self.refused("user", "add", f"anna@{self.A}", stdin="x\n", because="mail of a former owner")
+        self.ok("user", "remove", f"anna@{self.A}", "--mail", "purge")
+        self.assertFalse(mail.exists())
+        self.ok("domain", "remove", self.A)
+
+    def test_the_other_spelling_in_the_rows(self):
+        self.ok("domain", "add", self.A)
+        self.ok("user", "add", f"anna@{self.U}", stdin="x\n")
+        self.assertEqual(self.json("user", "show", f"anna@{self.U}")["address"], f"anna@{self.A}")
+        self.refused("domain", "add", self.U, because="is there already")
+
+
 class Users(Case):
     def test_add_list_show_disable_enable(self):
         told = self.ok("user", "add", "LiSi@MyDomain.com", stdin="123456lisi\n")

@@ -8,7 +8,8 @@ using namespace vmail::sql;
 
 TEST_CASE("new addresses are folded, and odd ones refused") {
   CHECK(new_address_key("Li.Si@MyDomain.COM").text() == "li.si@mydomain.com");
-  CHECK(new_address_key("m\u00fcller@b\u00fccher.example").text() == "m\u00fcller@b\u00fccher.example");
+  CHECK(new_address_key("m\u00fcller@b\u00fccher.example").text() == "m\u00fcller@xn--bcher-kva.example");
+  CHECK(address_key("m\u00fcller@B\u00dcCHER.example").text() == "m\u00fcller@xn--bcher-kva.example");
   const std::string bad[] = {
       "",
       "lisi",
@@ -41,7 +42,9 @@ TEST_CASE("new addresses are folded, and odd ones refused") {
 TEST_CASE("new domains are folded, and odd ones refused") {
   CHECK(new_domain_key("MyDomain.COM") == "mydomain.com");
   CHECK(new_domain_key("xn--bcher-kva.example") == "xn--bcher-kva.example");
-  for (const char* text : {"", "com", "my domain.com", "mydomain.com.", ".mydomain.com", "my/domain.com", "a@b.com"}) {
+  CHECK(new_domain_key("b\u00fccher.example") == "xn--bcher-kva.example");
+  for (const char* text :
+       {"", "com", "my domain.com", "mydomain.com.", ".mydomain.com", "my/domain.com", "a@b.com", "\u2603\u200d.com"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(new_domain_key(text), Refusal);
   }
