@@ -56,8 +56,8 @@ class MapsService final : public daemon::Service {
  private:
   const config::Settings settings_;  // of the start: listeners do not change while we run
   SystemClock clock_;
+  maps::Maps maps_;  // outlives the directory, which answers what is still out when it ends
   directory::Directory directory_;
-  maps::Maps maps_;
   const socketmap::Ask ask_;
 };
 

@@ -1,5 +1,7 @@
 #include "postfix-maps/maps.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -98,8 +100,9 @@ void Maps::note(std::string_view map, std::string_view key, const Reply& reply) 
   const bool good = reply.kind() == Reply::Kind::Ok || reply.kind() == Reply::Kind::NotFound;
   std::size_t suppressed = 0;
   if (!good && throttle_.allow(suppressed)) {
-    log::warning("lookup map={} key={} result={}: {} ({} like it not logged before)", printable(map, 40),
-                 printable(key), result, reply.text(), suppressed);
+    const std::string more = suppressed > 0 ? fmt::format(" ({} others not logged)", suppressed) : "";
+    log::warning("lookup map={} key={} result={}: {}{}", printable(map, 40), printable(key), result, reply.text(),
+                 more);
   } else if (log::level() >= log::Level::Debug) {
     log::debug("lookup map={} key={} result={} data={}", printable(map, 40), printable(key), result,
                printable(reply.text()));
