@@ -91,7 +91,8 @@ Resolution<std::vector<std::string>> resolve_aliases(const Ladder& ladder, const
     const AddressRow* row = rows.find(step.key);
     if (row == nullptr) return std::nullopt;
     if (!row->fault.empty()) return Result::temp_fail(row->fault);
-    const std::string_view extension = step.stripped && rules.propagate_extension ? ladder.extension : "";
+    const bool put_back = step.stripped && rules.propagate_extension;
+    const std::string_view extension = put_back ? std::string_view(ladder.extension) : std::string_view();
     if (!row->destinations.empty()) return Result::found(destinations(*row, step.local, extension));
     switch (row->mailbox) {
       case AddressRow::Mailbox::On: {
