@@ -48,8 +48,8 @@ class Process:
 
     user and groups are numbers, so that no account is needed for them. listen is a list of (name, socket): they are
     handed over as systemd does it, LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES included. The child is killed when this
-    process ends, even by SIGKILL; a child that changes its user by itself loses that last safeguard, so let it begin as
-    its user.
+    process ends, even by SIGKILL (to the kernel that is when the thread ends that made it: make it in one that stays);
+    a child that changes its user by itself loses that last safeguard, so let it begin as its user.
     """
 
     def __init__(self, argv, log, user=None, groups=None, listen=(), environment=None, death_signal=signal.SIGKILL):

@@ -1,5 +1,6 @@
 """Mail in, mail out and logins, through real Postfix, Dovecot and MariaDB."""
 
+import base64
 import imaplib
 import poplib
 import smtplib
@@ -9,7 +10,7 @@ from private_server import Sink, Site
 from site_tests import BUILD, imap, login_code, message, pop3, rcpt, send, smtp, submission
 
 ANNA, BEN, DORA, SAM = "anna@example.test", "ben@example.test", "dora@example.test", "sam@catch.test"
-PASSWORD = "pass word ä 1"
+PASSWORD = "pass word: 1%\\\"$HOME"
 
 site = sink = None
 
@@ -131,6 +132,13 @@ class Outgoing(unittest.TestCase):
                 # The two forms of each: with an initial response, and without.
                 code, text = client.auth(mechanism.upper(), authenticate, initial_response_ok=False)
                 self.assertEqual(code, 235, text)
+
+    def test_password_in_utf8(self):
+        site.add_user("ursula@example.test", "Größe 日本")
+        plain = base64.b64encode("\0ursula@example.test\0Größe 日本".encode()).decode()
+        with submission(site) as client:
+            code, text = client.docmd("AUTH", "PLAIN " + plain)
+        self.assertEqual(code, 235, text)
 
     def test_login_in_other_case(self):
         self.assertEqual(login_code(site, "Anna@EXAMPLE.test", PASSWORD), 235)

@@ -1,6 +1,8 @@
 """A daemon ends, by order or by accident, while its sockets are held: no lookup, login or message is lost."""
 
+import concurrent.futures
 import threading
+import time
 import unittest
 
 from private_server import Site
@@ -19,51 +21,39 @@ def setUpModule():
     site.add_user(ANNA, PASSWORD)
 
 
-class WhileItIsAway:
-    """Starts the daemon again as soon as somebody waits for it."""
-
-    def __init__(self, daemon):
-        self._timer = threading.Timer(0.3, daemon.start)
-
-    def __enter__(self):
-        self._timer.start()
-
-    def __exit__(self, *_):
-        self._timer.join()
+def while_away(daemon, ask):
+    """Kills the daemon, asks, starts it again while somebody waits for it, and returns the answer."""
+    daemon.kill()
+    with concurrent.futures.ThreadPoolExecutor() as executor:
+        answer = executor.submit(ask)
+        time.sleep(0.3)  # long enough for the question to be on its way; right in any case
+        daemon.start()
+        return answer.result()
 
 
 class Killed(unittest.TestCase):
     """SIGKILL: the worst that can happen to it."""
 
     def test_lookup_from_a_new_session(self):
-        site.suite.maps.kill()
-        with WhileItIsAway(site.suite.maps):
-            self.assertEqual(rcpt(site, ANNA)[0], 250)
-            self.assertEqual(rcpt(site, "nobody@example.test")[0], 550)
+        self.assertEqual(while_away(site.suite.maps, lambda: rcpt(site, ANNA)[0]), 250)
+        self.assertEqual(while_away(site.suite.maps, lambda: rcpt(site, "nobody@example.test")[0]), 550)
 
     def test_lookup_on_a_connection_that_was_open(self):
         with smtp(site) as client:
             client.mail("somebody@elsewhere.test")
             self.assertEqual(client.rcpt(ANNA)[0], 250)
-            site.suite.maps.kill()
-            with WhileItIsAway(site.suite.maps):
-                self.assertEqual(client.rcpt("anna+x@example.test")[0], 250)
-                self.assertEqual(client.rcpt("nobody@example.test")[0], 550)
+            self.assertEqual(while_away(site.suite.maps, lambda: client.rcpt("anna+x@example.test")[0]), 250)
+            self.assertEqual(while_away(site.suite.maps, lambda: client.rcpt("nobody@example.test")[0]), 550)
 
     def test_login(self):
-        site.suite.auth.kill()
-        with WhileItIsAway(site.suite.auth):
-            self.assertEqual(login_code(site, ANNA, PASSWORD), 235)
+        self.assertEqual(while_away(site.suite.auth, lambda: login_code(site, ANNA, PASSWORD)), 235)
 
     def test_login_to_dovecot(self):
-        site.suite.auth.kill()
-        with WhileItIsAway(site.suite.auth):
-            self.assertEqual(site.dovecot.doveadm("auth", "test", ANNA, PASSWORD).returncode, 0)
+        done = while_away(site.suite.auth, lambda: site.dovecot.doveadm("auth", "test", ANNA, PASSWORD))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_delivery(self):
-        site.suite.store.kill()
-        with WhileItIsAway(site.suite.store):
-            send(site, [ANNA], "while the store was away")
+        while_away(site.suite.store, lambda: send(site, [ANNA], "while the store was away"))
         site.wait_for_message(ANNA, "while the store was away")
 
 

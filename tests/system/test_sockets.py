@@ -111,7 +111,7 @@ class Secrets(unittest.TestCase):
                     expected = 0 if uid == owner else errno.EACCES
                     # In every group that there is: a group must not help.
                     groups = [dovecot_ids()[1], site.postfix.owner[1], MAPS_UID, AUTH_UID, MAIL_UID]
-                    self.assertEqual(as_user(uid, uid, lambda: open(path, "rb").read(), groups), expected)
+                    self.assertEqual(as_user(uid, uid, lambda: os.open(path, os.O_RDONLY), groups), expected)
 
     def test_they_differ(self):
         self.assertEqual(len({self.password(daemon.section) for daemon in site.suite.daemons}), 3)
