@@ -15,7 +15,6 @@ directory::Options directory_options(const config::Settings& settings) {
   directory::Options options;
   options.database_user = settings.auth.database_user;
   options.database_password = config::read_secret("database-password", settings.auth.database_password_file);
-  options.with_credentials = true;
   return options;
 }
 

@@ -1,6 +1,5 @@
 #include "shared/directory/directory.h"
 
-#include <map>
 #include <unordered_map>
 #include <utility>
 
@@ -8,7 +7,7 @@
 #include "shared/base/text.h"
 #include "shared/directory/cache.h"
 #include "shared/directory/database.h"
-#include "shared/directory/domains.h"
+#include "shared/directory/domain_sets.h"
 #include "shared/directory/idn.h"
 #include "shared/directory/resolver.h"
 #include "shared/directory/sql_database.h"
@@ -19,8 +18,7 @@ namespace {
 
 // What a permanent refusal rests on is no older than this when the question arrives.
 constexpr Duration kFresh = std::chrono::seconds(1);
-// Questions that may wait for the first load of the domains.
-constexpr std::size_t kMaxWaiting = 10000;
+constexpr const char* kStopping = "the daemon is stopping";
 
 Cache::Limits cache_limits(const config::Settings& settings) {
   return {static_cast<std::size_t>(settings.directory.cache_size.count), settings.directory.found_lifetime,
@@ -29,6 +27,11 @@ Cache::Limits cache_limits(const config::Settings& settings) {
 
 Rules rules_of(const config::Settings& settings) {
   return {settings.addresses.recipient_delimiter, settings.addresses.propagate_extension};
+}
+
+DomainSets::Times times_of(const config::Settings& settings) {
+  const Duration refresh = settings.directory.domains_refresh;
+  return {settings.database.deadline, refresh, std::min<Duration>(settings.database.retry_after, refresh)};
 }
 
 std::unique_ptr<Database> open_database(Loop& loop, const Clock& clock, const config::Settings& settings,
@@ -79,12 +82,6 @@ bool is_refusal(const Outcome<T>& outcome) {
 }  // namespace
 
 struct Directory::State : std::enable_shared_from_this<State> {
-  // Goes on when the domains have been read, or with the reason why they have not.
-  using Resume = MoveOnlyFunction<void(const std::string* failure)>;
-  struct Waiter {
-    Instant read_since;  // only a reading that began then or later counts
-    Resume resume;
-  };
   using Landing = MoveOnlyFunction<void(const Outcome<AddressRows>& rows, Instant began)>;
   struct Flight {
     Instant began;
@@ -98,27 +95,10 @@ struct Directory::State : std::enable_shared_from_this<State> {
         clock(its_clock),
         database(std::move(its_database)),
         cache(clock, cache_limits(settings)),
-        refresh_timer(its_loop),
-        waiting_timer(its_loop) {
-    use(settings);
-  }
+        domains(std::make_shared<DomainSets>(loop, clock, *database, times_of(settings), [this] { cache.clear(); })),
+        rules(rules_of(settings)),
+        deadline(settings.database.deadline) {}
 
-  void use(const config::Settings& settings) {
-    rules = rules_of(settings);
-    deadline = settings.database.deadline;
-    refresh = settings.directory.domains_refresh;
-    retry = std::min<Duration>(settings.database.retry_after, refresh);
-  }
-
-  // The domains.
-  void load();
-  void loaded(Instant began, std::uint64_t request, Outcome<std::shared_ptr<const Domains>> outcome);
-  void wait_for_domains(Instant arrival, Instant read_since, Resume resume);
-  void arm_waiting();
-  void resume_waiting(const std::string* failure, bool (*which)(const State&, Instant deadline, const Waiter&));
-  bool domains_since(Instant instant) const { return domains && domains_read_at >= instant; }
-
-  // Addresses.
   template <class T>
   Answer<T> ask(std::string_view key, Freshness freshness,
                 Resolution<T> (*resolve)(const Ladder& ladder, const Rules& rules, RowSource& rows), Later<T> later);
@@ -136,122 +116,15 @@ struct Directory::State : std::enable_shared_from_this<State> {
 
   Loop& loop;
   const Clock& clock;
-  Rules rules;
-  Duration deadline{};
-  Duration refresh{};
-  Duration retry{};
   std::unique_ptr<Database> database;
   Cache cache;
-
-  std::shared_ptr<const Domains> domains;
-  Instant domains_read_at{};
-  bool loading = false;
-  std::uint64_t requested = 0;  // flushes so far: a reading that began before the last is done again
-  std::string load_failure;
-  std::multimap<Instant, Waiter> waiting;  // by deadline
-  Timer refresh_timer;
-  Timer waiting_timer;
-
+  std::shared_ptr<DomainSets> domains;
+  Rules rules;
+  Duration deadline;
   std::unordered_map<std::string, std::shared_ptr<Flight>, SeededHash> flights;  // by the first key of the ladder
   log::Throttle fault_log;
   bool stopped = false;
 };
-
-// ---- The domains
-
-void Directory::State::load() {
-  if (loading || stopped) return;
-  loading = true;
-  refresh_timer.cancel();
-  const Instant began = clock.now();
-  database->domains(began + deadline, [weak = weak_from_this(), began, request = requested](auto outcome) {
-    if (const auto self = weak.lock()) self->loaded(began, request, std::move(outcome));
-  });
-}
-
-void Directory::State::loaded(Instant began, std::uint64_t request, Outcome<std::shared_ptr<const Domains>> outcome) {
-  assert(loop.on_loop());
-  loading = false;
-  if (stopped) return;
-  if (outcome.is_found()) {
-    auto fresh = std::move(outcome).value();
-    if (!domains) {
-      log::info("domains-loaded count={} schema={}", fresh->size(), fresh->schema_version);
-    } else if (domains->schema_version != fresh->schema_version) {
-      log::info("schema-changed from={} to={}: all that is cached is read again", domains->schema_version,
-                fresh->schema_version);
-      cache.clear();
-    }
-    domains = std::move(fresh);
-    domains_read_at = began;
-    load_failure.clear();
-  } else {
-    load_failure = outcome.reason();
-  }
-  const bool again = request != requested;
-  refresh_timer.start(again                  ? Duration::zero()
-                      : load_failure.empty() ? refresh
-                                             : retry,
-                      [weak = weak_from_this()] {
-                        if (const auto self = weak.lock()) self->load();
-                      });
-
-  if (load_failure.empty()) {
-    resume_waiting(nullptr, [](const State& state, Instant, const Waiter& waiter) {
-      return state.domains_since(waiter.read_since);
-    });
-    if (!waiting.empty()) load();
-  } else if (domains) {
-    // Those who need no more than the sets we have are not among them; without any, all wait for the next try.
-    const std::string failure = load_failure;
-    resume_waiting(&failure, [](const State&, Instant, const Waiter&) { return true; });
-  }
-}
-
-void Directory::State::wait_for_domains(Instant arrival, Instant read_since, Resume resume) {
-  if (waiting.size() >= kMaxWaiting) {
-    loop.post([resume = std::move(resume)]() mutable {
-      const std::string failure = "too many questions wait for the domains";
-      resume(&failure);
-    });
-    return;
-  }
-  const auto place = waiting.emplace(arrival + deadline, Waiter{read_since, std::move(resume)});
-  if (place == waiting.begin()) arm_waiting();
-  // Without any sets the tries have their own rhythm.
-  if (domains) load();
-}
-
-void Directory::State::arm_waiting() {
-  if (waiting.empty()) {
-    waiting_timer.cancel();
-    return;
-  }
-  waiting_timer.start(std::max(Duration::zero(), waiting.begin()->first - clock.now()), [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self) return;
-    const std::string failure = "the domains could not be read in time" +
-                                (self->load_failure.empty() ? "" : "; the last failure was: " + self->load_failure);
-    self->resume_waiting(&failure,
-                         [](const State& state, Instant due, const Waiter&) { return due <= state.clock.now(); });
-  });
-}
-
-void Directory::State::resume_waiting(const std::string* failure,
-                                      bool (*which)(const State&, Instant deadline, const Waiter&)) {
-  // Who is resumed may ask again and wait again: the table is in order before the first is called.
-  std::vector<Resume> chosen;
-  for (auto waiter = waiting.begin(); waiter != waiting.end();) {
-    if (which(*this, waiter->first, waiter->second)) {
-      chosen.push_back(std::move(waiter->second.resume));
-      waiter = waiting.erase(waiter);
-    } else {
-      ++waiter;
-    }
-  }
-  arm_waiting();
-  for (auto& resume : chosen) resume(failure);
-}
 
 // ---- Addresses
 
@@ -270,16 +143,16 @@ Answer<T> Directory::State::ask(std::string_view key, Freshness freshness,
 // The outcome, if memory has it; else the question is moved from, and comes back through resume().
 template <class T>
 Answer<T> Directory::State::go_on(Question<T>& question) {
-  if (stopped) return Outcome<T>::temp_fail("the daemon is stopping");
-  if (!domains) {
+  if (stopped) return Outcome<T>::temp_fail(kStopping);
+  if (domains->current() == nullptr) {
     wait(question, Instant::min());
     return std::nullopt;
   }
   const bool careful = question.freshness == Freshness::FreshForRefusal;
   const Instant fresh_since = question.arrival - kFresh;
-  const Domains::Entry* entry = domains->find(question.domain);
+  const Domains::Entry* entry = domains->current()->find(question.domain);
   if (entry == nullptr || entry->kind == DomainKind::Relay) {
-    if (!careful || domains_since(fresh_since)) return Outcome<T>::not_found();
+    if (!careful || domains->read_since(fresh_since)) return Outcome<T>::not_found();
     wait(question, fresh_since);
     return std::nullopt;
   }
@@ -290,7 +163,7 @@ Answer<T> Directory::State::go_on(Question<T>& question) {
     if (!careful || !is_refusal(*resolution)) return resolution;
     if (rows.oldest() >= fresh_since) {
       // Whether it is an alias domain is part of the refusal.
-      if (entry->kind == DomainKind::Own || domains_since(fresh_since)) return resolution;
+      if (entry->kind == DomainKind::Own || domains->read_since(fresh_since)) return resolution;
       wait(question, fresh_since);
       return std::nullopt;
     }
@@ -312,14 +185,14 @@ void Directory::State::resume(Question<T> question) {
 template <class T>
 void Directory::State::wait(Question<T>& question, Instant read_since) {
   const Instant arrival = question.arrival;
-  wait_for_domains(arrival, read_since,
-                   [weak = weak_from_this(), question = std::move(question)](const std::string* failure) mutable {
-                     if (failure != nullptr) {
-                       question.later(Outcome<T>::temp_fail(*failure));
-                     } else if (const auto self = weak.lock()) {
-                       self->resume(std::move(question));
-                     }
-                   });
+  domains->wait(arrival + deadline, read_since,
+                [weak = weak_from_this(), question = std::move(question)](const std::string* failure) mutable {
+                  if (failure != nullptr) {
+                    question.later(Outcome<T>::temp_fail(*failure));
+                  } else if (const auto self = weak.lock()) {
+                    self->resume(std::move(question));
+                  }
+                });
 }
 
 // Joins the query for the same address that is under way, or begins one.
@@ -351,7 +224,8 @@ void Directory::State::fly(Question<T>& question, Ladder ladder) {
     const bool careful = question.freshness == Freshness::FreshForRefusal;
     if (!resolution || (careful && is_refusal(*resolution) && began < fresh_since)) {
       self->resume(std::move(question));  // the ladder has changed, or this flight took off too long ago
-    } else if (careful && is_refusal(*resolution) && !ladder.target.empty() && !self->domains_since(fresh_since)) {
+    } else if (careful && is_refusal(*resolution) && !ladder.target.empty() &&
+               !self->domains->read_since(fresh_since)) {
       self->wait(question, fresh_since);  // whether it is an alias domain is part of the refusal
     } else {
       question.later(std::move(*resolution));
@@ -384,22 +258,23 @@ void Directory::State::landed(const std::string& key, const std::shared_ptr<Flig
 Answer<Credentials> Directory::State::credentials(std::string_view login, Instant arrival, Later<Credentials>& later) {
   const auto address = parse_address(login);
   if (!address) return Outcome<Credentials>::not_found();
-  if (stopped) return Outcome<Credentials>::temp_fail("the daemon is stopping");
+  if (stopped) return Outcome<Credentials>::temp_fail(kStopping);
   const Instant fresh_since = arrival - kFresh;
-  const Domains::Entry* entry = domains ? domains->find(a_label(address->domain)) : nullptr;
+  const Domains::Entry* entry =
+      domains->current() == nullptr ? nullptr : domains->current()->find(a_label(address->domain));
   if (entry == nullptr || entry->kind != DomainKind::Own) {
-    if (!domains_since(fresh_since)) {
-      wait_for_domains(arrival, domains ? fresh_since : Instant::min(),
-                       [weak = weak_from_this(), login = std::string(login), arrival,
-                        later = std::move(later)](const std::string* failure) mutable {
-                         const auto self = weak.lock();
-                         if (failure != nullptr) {
-                           later(Outcome<Credentials>::temp_fail(*failure));
-                         } else if (self) {
-                           auto answer = self->credentials(login, arrival, later);
-                           if (answer) later(std::move(*answer));
-                         }
-                       });
+    if (!domains->read_since(fresh_since)) {
+      domains->wait(arrival + deadline, domains->current() == nullptr ? Instant::min() : fresh_since,
+                    [weak = weak_from_this(), login = std::string(login), arrival,
+                     later = std::move(later)](const std::string* failure) mutable {
+                      const auto self = weak.lock();
+                      if (failure != nullptr) {
+                        later(Outcome<Credentials>::temp_fail(*failure));
+                      } else if (self) {
+                        auto answer = self->credentials(login, arrival, later);
+                        if (answer) later(std::move(*answer));
+                      }
+                    });
       return std::nullopt;
     }
     if (entry == nullptr || entry->kind == DomainKind::Relay) return Outcome<Credentials>::not_found();
@@ -425,7 +300,7 @@ Directory::Directory(Loop& loop, const Clock& clock, const config::Settings& set
 Directory::Directory(Loop& loop, const Clock& clock, const config::Settings& settings,
                      std::unique_ptr<Database> database)
     : state_(std::make_shared<State>(loop, clock, settings, std::move(database))) {
-  state_->load();
+  state_->domains->load();
 }
 
 Directory::~Directory() {
@@ -435,21 +310,17 @@ Directory::~Directory() {
 Answer<DomainKind> Directory::domain(std::string_view name, Later<DomainKind> later) {
   State& state = *state_;
   assert(state.loop.on_loop());
-  if (state.stopped) return Outcome<DomainKind>::temp_fail("the daemon is stopping");
+  if (state.stopped) return Outcome<DomainKind>::temp_fail(kStopping);
   if (name.empty() || name.size() > kMaxAddress || !is_utf8(name)) return Outcome<DomainKind>::not_found();
-  if (!state.domains) {
-    state.wait_for_domains(
-        state.clock.now(), Instant::min(),
-        [this, name = std::string(name), later = std::move(later)](const std::string* failure) mutable {
-          if (failure != nullptr) {
-            later(Outcome<DomainKind>::temp_fail(*failure));
-          } else {
-            later(*domain(name, nullptr));
-          }
-        });
+  const Domains* domains = state.domains->current();
+  if (domains == nullptr) {
+    auto resume = [this, name = std::string(name), later = std::move(later)](const std::string* failure) mutable {
+      later(failure != nullptr ? Outcome<DomainKind>::temp_fail(*failure) : *domain(name, nullptr));
+    };
+    state.domains->wait(state.clock.now() + state.deadline, Instant::min(), std::move(resume));
     return std::nullopt;
   }
-  const Domains::Entry* entry = state.domains->find(a_label(fold_case(name)));
+  const Domains::Entry* entry = domains->find(a_label(fold_case(name)));
   if (entry == nullptr) return Outcome<DomainKind>::not_found();
   return Outcome<DomainKind>::found(entry->kind);
 }
@@ -481,26 +352,25 @@ void Directory::flush(const std::vector<std::string>& keys) {
     std::erase(wanted, "");
     state.cache.forget(wanted);
   }
-  ++state.requested;
-  state.load();
+  state.domains->load_anew();
 }
 
 void Directory::reload(const config::Settings& settings) {
   State& state = *state_;
   assert(state.loop.on_loop());
-  state.use(settings);
+  state.rules = rules_of(settings);
+  state.deadline = settings.database.deadline;
   state.cache.set_limits(cache_limits(settings));
-  state.load();
+  state.domains->set_times(times_of(settings));
+  state.domains->load();
 }
 
 void Directory::stop() {
   State& state = *state_;
   assert(state.loop.on_loop());
   if (std::exchange(state.stopped, true)) return;
-  state.refresh_timer.cancel();
   state.database->stop();
-  const std::string reason = "the daemon is stopping";
-  state.resume_waiting(&reason, [](const State&, Instant, const State::Waiter&) { return true; });
+  state.domains->stop(kStopping);
 }
 
 }  // namespace vmail::directory

@@ -51,11 +51,10 @@ enum class Freshness {
                     // refusal follows
 };
 
-// `password`: of this program's database user. `with_credentials`: whether it may ask credentials().
+// This program's database user; only vmail-authd's has the grant for credentials().
 struct Options {
   std::string database_user;
   Secret database_password;
-  bool with_credentials = false;
 };
 
 class Directory {

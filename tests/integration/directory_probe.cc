@@ -109,7 +109,6 @@ int main(int argc, char** argv) {
     Options options;
     options.database_user = argv[2];
     options.database_password = Secret(argv[3]);
-    options.with_credentials = true;
     Directory directory(loop, clock, settings, std::move(options));
     std::thread input([&] {
       std::string line;
