@@ -74,7 +74,9 @@ struct Cell {
 // A password hash may have passed through.
 struct Cells {
   explicit Cells(std::size_t count) : cells(count) {}
-  ~Cells() { explicit_bzero(cells.data(), cells.size() * sizeof(Cell)); }
+  ~Cells() {
+    for (Cell& cell : cells) explicit_bzero(&cell, sizeof cell);
+  }
   std::vector<Cell> cells;
 };
 
