@@ -75,7 +75,7 @@ Stored Delivery::deliver(const Message& message, const std::string& recipient, c
   } else if (stored.error == ECANCELED) {
     log::warning("{} result=dropped: the client did not wait for the answer", about);
   } else {
-    log::error("{} result=deferred: {}", about, explain(files_, base_, stored));
+    log::error("{} result=deferred: {}", about, explain(base_, stored));
   }
   return stored;
 }
@@ -204,6 +204,12 @@ Stored Delivery::failed(const maildir::Fault& fault) const {
 }
 
 Stored Delivery::spool(Spool& spool, std::string_view bytes) {
+  const Stored stored = append(spool, bytes);
+  if (!stored.ok()) log::error("spool bytes={} result=deferred: {}", spool.size, explain(base_, stored));
+  return stored;
+}
+
+Stored Delivery::append(Spool& spool, std::string_view bytes) {
   if (!spool.file) {
     maildir::Fault fault;
     const UniqueFd base = maildir::open_base(files_, base_, fault);

@@ -29,7 +29,8 @@ class Delivery {
   // Files `message`, which came for `recipient`, into the mailbox at `path` (of Layout::path()). Nothing half-written
   // stays behind. Writes one line to the log.
   Stored deliver(const Message& message, const std::string& recipient, const std::string& path);
-  // Appends to a spool, made on first use: a file without a name on the file system of the base folder.
+  // Appends to a spool, made on first use: a file without a name on the file system of the base folder. A failure is
+  // written to the log.
   Stored spool(Spool& spool, std::string_view bytes);
   // Folders may have been moved or removed: their names are synced again at the next delivery.
   void forget();
@@ -48,6 +49,7 @@ class Delivery {
   UniqueFd open_new(int base, const std::string& path, maildir::Fault& fault);
   Draft create(int base, int new_folder, const std::string& path, maildir::Fault& fault);
   bool write(int file, const Message& message, std::string_view headers, int& error);
+  Stored append(Spool& spool, std::string_view bytes);
   // The name it got in new/; empty when it failed.
   std::string publish(const Draft& draft, int new_folder, std::uint64_t size, std::uint64_t vsize, int& error);
   void discard(const Draft& draft);
@@ -66,7 +68,8 @@ class Delivery {
   std::uint64_t forgotten_ VMAIL_GUARDED_BY(mutex_) = 0;  // how often known_ has lost something
 };
 
-// What an administrator needs to read about a failure: what is wrong with which path, who should own it, what to do.
-std::string explain(maildir::Files& files, const std::string& base, const Stored& stored);
+// What an administrator needs to read about a failure below `base`: what is wrong with which path, who should own it,
+// what to do.
+std::string explain(const std::string& base, const Stored& stored);
 
 }  // namespace vmail::store

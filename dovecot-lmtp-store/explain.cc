@@ -1,12 +1,16 @@
+#include <fcntl.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "dovecot-lmtp-store/delivery.h"
 #include "shared/base/text.h"
+#include "shared/base/unique_fd.h"
 
 namespace vmail::store {
 namespace {
@@ -26,45 +30,42 @@ std::string octal(mode_t mode) {
   return out;
 }
 
-// The first folder on the way to `where` that is not ours, or the last that can be seen at all.
-std::string explain_permission(maildir::Files& files, const std::string& base, const std::string& where) {
+// The first folder on the way to `where` that does not let us in, or else the last that can be seen at all.
+std::string explain_permission(const std::string& base, const std::string& where) {
+  constexpr int kAll = R_OK | W_OK | X_OK;
+  const uid_t us = ::geteuid();
   struct stat info {};
+  if (::stat(base.c_str(), &info) != 0) return base + " cannot be reached: let " + user(us) + " through its parents";
   std::string culprit = base;
-  bool seen = ::stat(base.c_str(), &info) == 0;
-  bool alien = seen && info.st_uid != ::geteuid() && ::access(base.c_str(), R_OK | X_OK) != 0;
-  maildir::Fault fault;
-  const UniqueFd folder = maildir::open_base(files, base, fault);
-  for (std::size_t end = 0; folder && !alien && end < where.size();) {
+  const UniqueFd folder(::open(base.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  bool open = ::access(base.c_str(), R_OK | X_OK) == 0;
+  for (std::size_t end = 0; open && end < where.size();) {
     end = std::min(where.find('/', end + 1), where.size());
+    const std::string path = where.substr(0, end);
     struct stat below {};
-    if (files.stat_below(folder.get(), where.substr(0, end), below) < 0) break;
-    culprit = base + '/' + where.substr(0, end);
+    if (::fstatat(folder.get(), path.c_str(), &below, AT_SYMLINK_NOFOLLOW) != 0) break;
+    culprit = base + '/' + path;
     info = below;
-    seen = true;
-    alien = info.st_uid != ::geteuid();
+    open = ::faccessat(folder.get(), path.c_str(), kAll, AT_SYMLINK_NOFOLLOW) == 0;
   }
-  const std::string we = user(::geteuid());
-  if (!seen) return culprit + " cannot be reached: the folders above it must let " + we + " through";
-  const std::string shown =
-      printable(culprit, 1024) + " belongs to " + user(info.st_uid) + ", mode " + octal(info.st_mode);
-  const std::string ids = std::to_string(::geteuid()) + ':' + std::to_string(::getegid());
-  if (info.st_uid != ::geteuid()) {
-    return shown + ", and must belong to " + we + ": chown -R " + ids + ' ' + printable(culprit, 1024);
-  }
-  return shown + ", and lets nothing be written: chmod u+rwx " + printable(culprit, 1024);
+  culprit = printable(culprit, 1024);
+  const std::string shown = culprit + " belongs to " + user(info.st_uid) + ", mode " + octal(info.st_mode);
+  if (info.st_uid == us) return shown + ", and does not let its owner in: chmod u+rwx " + culprit;
+  return shown + ", and must belong to " + user(us) + ": chown -R " + std::to_string(us) + ':' +
+         std::to_string(::getegid()) + ' ' + culprit;
 }
 
 }  // namespace
 
-std::string explain(maildir::Files& files, const std::string& base, const Stored& stored) {
+std::string explain(const std::string& base, const Stored& stored) {
   const std::string path = printable(stored.where.empty() ? base : base + '/' + stored.where, 1024);
   const std::string what = path + ": " + std::strerror(stored.error);
   switch (stored.error) {
     case EACCES:
     case EPERM:
-      return what + ": " + explain_permission(files, base, stored.where);
+      return what + ": " + explain_permission(base, stored.where);
     case ENOENT:
-      if (!stored.where.empty()) return what + ": it went away during the delivery";
+      if (!stored.where.empty()) return what + ": it, or /proc, went away during the delivery";
       return what + ": the base folder (mailboxes.base) is never made by this program: mount its volume, or make it, " +
              "owned by " + user(::geteuid());
     case ELOOP:
@@ -80,8 +81,6 @@ std::string explain(maildir::Files& files, const std::string& base, const Stored
       return what + ": the file system was mounted, or has become, read-only: see dmesg, then mount -o remount,rw";
     case EIO:
       return what + ": the disk or its driver reports errors: see dmesg and check the volume";
-    case EBUSY:
-      return what + ": too many deliveries wait for the disk: raise store.disk_threads or find out what holds it up";
     default:
       return what;
   }

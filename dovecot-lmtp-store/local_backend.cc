@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include "shared/runtime/log.h"
+
 namespace vmail::store {
 
 LocalBackend::LocalBackend(Loop& loop, directory::Directory& directory, Delivery& delivery, WorkerPool& disk)
@@ -31,7 +33,9 @@ void LocalBackend::run(MoveOnlyFunction<Stored()> work, Done done) {
     work = nullptr;  // the message may be the worker's last: its spool is closed here, not on the loop
     loop_.post([shared = std::move(shared), stored] { (*shared)(stored); });
   });
-  if (!taken) loop_.post([shared] { (*shared)({EBUSY, {}, {}}); });
+  if (taken) return;
+  log::error("too many deliveries wait for the disk: find out what holds it up, or raise store.disk_threads");
+  loop_.post([shared] { (*shared)({EBUSY, {}, {}}); });
 }
 
 }  // namespace vmail::store

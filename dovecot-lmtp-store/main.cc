@@ -67,7 +67,7 @@ class StoreService final : public daemon::Service {
  public:
   StoreService(Loop& loop, const config::Settings& settings)
       : settings_(settings),
-        directory_(loop, clock_, settings, {settings.store.database_user, database_password(settings), false}),
+        directory_(loop, clock_, settings, {settings.store.database_user, database_password(settings)}),
         delivery_(files_, clock_, settings.mailboxes.base, hostname(settings)),
         // Room for all that the sessions may ask at a time: one spool write or 16 deliveries each.
         disk_("disk", settings.store.disk_threads, settings.store.max_connections * 16),

@@ -96,6 +96,7 @@ void LmtpSession::process(std::string_view input) {
         send({500, "5.5.2", "Line too long"});
         break;
       case lmtp::LineReader::Result::BareLf:
+        log::warning("peer={}: closed: it sent a command line that ends with LF alone", channel_.peer().address);
         close({500, "5.5.2", "Lines end with CRLF"});
         break;
     }
@@ -308,7 +309,10 @@ void LmtpSession::send(Reply reply) {
   // Refused recipients and sizes are no fault of the client's protocol.
   const bool bad = reply.code >= 500 && reply.code < 510;
   bad_commands_ = bad || reply.code == 555 ? bad_commands_ + 1 : 0;
-  if (bad_commands_ >= kMaxBadCommands) close({421, "4.7.0", "Too many bad commands"});
+  if (bad_commands_ < kMaxBadCommands) return;
+  log::warning("peer={}: closed: {} bad commands in a row, the last was answered {} {}", channel_.peer().address,
+               bad_commands_, reply.code, printable(reply.text));
+  close({421, "4.7.0", "Too many bad commands"});
 }
 
 void LmtpSession::close(Reply reply) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -99,10 +100,6 @@ int RealFiles::list(int folder, std::vector<std::string>& names) {
   const int error = errno;
   ::closedir(stream);
   return -error;
-}
-
-int RealFiles::stat_below(int folder, const std::string& path, struct stat& info) {
-  return or_errno(::fstatat(folder, path.c_str(), &info, AT_SYMLINK_NOFOLLOW));
 }
 
 }  // namespace vmail::maildir

@@ -2,7 +2,6 @@
 // fail. The calls are the system's own, with its errors. From any thread.
 #pragma once
 
-#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -38,8 +37,6 @@ class Files {
   virtual int remove(int folder, const std::string& name) = 0;
   // The names in a folder, without "." and "..".
   virtual int list(int folder, std::vector<std::string>& names) = 0;
-  // Of a file or folder below an open one; a symbolic link itself.
-  virtual int stat_below(int folder, const std::string& path, struct stat& info) = 0;
 };
 
 class RealFiles : public Files {
@@ -56,7 +53,6 @@ class RealFiles : public Files {
   int rename(int from, const std::string& old_name, int to, const std::string& new_name) override;
   int remove(int folder, const std::string& name) override;
   int list(int folder, std::vector<std::string>& names) override;
-  int stat_below(int folder, const std::string& path, struct stat& info) override;
 };
 
 }  // namespace vmail::maildir

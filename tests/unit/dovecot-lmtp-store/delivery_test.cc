@@ -167,7 +167,7 @@ TEST_CASE("each call in turn fails: an error, nothing left behind, no sync tried
               return call.object == failed.object && (call.name == failed.name || call.name == "name");
             }));
           }
-          CHECK_FALSE(explain(store.files, store.base, stored).empty());
+          CHECK_FALSE(explain(store.base, stored).empty());
           // The client comes again, and all is well.
           store.files.fail_at = -1;
           CHECK(store.delivery->deliver(*message, kTo, kPath).ok());
@@ -208,7 +208,7 @@ TEST_CASE("a base that is missing is not made") {
   CHECK(stored.error == ENOENT);
   CHECK(stored.where.empty());
   CHECK_FALSE(test::fs::exists(store.base / "volume"));
-  const std::string words = explain(store.files, store.base / "volume", stored);
+  const std::string words = explain(store.base / "volume", stored);
   CAPTURE(words);
   CHECK(words.find((store.base / "volume").string()) == 0);
   CHECK(words.find("mailboxes.base") != std::string::npos);
@@ -223,7 +223,7 @@ TEST_CASE("a mailbox that leads elsewhere is refused") {
   const Stored stored = store.delivery->deliver(*message, kTo, kPath);
   CHECK(stored.error == ELOOP);
   CHECK(store.list("elsewhere/new").empty());
-  CHECK(explain(store.files, store.base, stored).find("symbolic link") != std::string::npos);
+  CHECK(explain(store.base, stored).find("symbolic link") != std::string::npos);
 }
 
 TEST_CASE("a message that nobody waits for is not filed") {
@@ -256,17 +256,17 @@ TEST_CASE("many threads, new mailboxes: all is filed") {
 
 TEST_CASE("an explanation names the path, the owner and what to do") {
   StoreFixture store;
-  CHECK(explain(store.files, store.base, {EROFS, kPath, {}}).find("read-only") != std::string::npos);
-  CHECK(explain(store.files, store.base, {ENOSPC, kPath, {}}).find("df -i") != std::string::npos);
-  CHECK(explain(store.files, store.base, {EIO, kPath, {}}).find("dmesg") != std::string::npos);
-  CHECK(explain(store.files, store.base, {EBADF, kPath, {}}).find(kPath) != std::string::npos);
+  CHECK(explain(store.base, {EROFS, kPath, {}}).find("read-only") != std::string::npos);
+  CHECK(explain(store.base, {ENOSPC, kPath, {}}).find("df -i") != std::string::npos);
+  CHECK(explain(store.base, {EIO, kPath, {}}).find("dmesg") != std::string::npos);
+  CHECK(explain(store.base, {EBADF, kPath, {}}).find(kPath) != std::string::npos);
   test::fs::create_directories(store.base / kPath);
-  const std::string ours = explain(store.files, store.base, {EACCES, kPath + "/new", {}});
+  const std::string ours = explain(store.base, {EACCES, kPath + "/new", {}});
   CAPTURE(ours);
   CHECK(ours.find("chmod u+rwx") != std::string::npos);
   if (::geteuid() != 0) return;
   REQUIRE(::chown((store.base / kPath).c_str(), 4242, 4242) == 0);
-  const std::string alien = explain(store.files, store.base, {EACCES, kPath + "/new", {}});
+  const std::string alien = explain(store.base, {EACCES, kPath + "/new", {}});
   CAPTURE(alien);
   CHECK(alien.find((store.base / kPath).string() + " belongs to uid 4242") != std::string::npos);
   CHECK(alien.find("chown -R 0:0 " + (store.base / kPath).string()) != std::string::npos);
