@@ -20,7 +20,8 @@ class MariaDB:
     given it is the caller's to remove.
     """
 
-    def __init__(self, folder=None):
+    def __init__(self, folder=None, options=()):
+        self._options = options
         self.folder = folder or TemporaryFolder()
         self._own_folder = folder is None
         account = pwd.getpwnam("mysql")
@@ -54,6 +55,7 @@ class MariaDB:
                 "--innodb-log-file-size=8M",
                 "--innodb-flush-log-at-trx-commit=2",
                 "--max-connections=200",
+                *self._options,
             ],
             self.log,
             user=self._account[0],

@@ -30,9 +30,11 @@ enum class Tls { Off, Require, VerifyCa, VerifyFull };
 inline void set_tls(MYSQL* mysql, Tls tls, const std::string& ca, const std::string& certificate,
                     const std::string& key) {
 #ifdef MARIADB_PACKAGE_VERSION_ID
-  // With a CA file Connector/C checks the chain; VERIFY_SERVER_CERT adds the name.
+  // Up to 3.3 a CA file has the chain checked, and VERIFY_SERVER_CERT adds the name. From 3.4 on nothing is checked
+  // without VERIFY_SERVER_CERT, so that verify-ca can only be had with the name (loopback addresses excepted). The
+  // version is that of the library at run time: both have the same soname.
   const Bool enforce = tls != Tls::Off;
-  const Bool verify = tls == Tls::VerifyFull;
+  const Bool verify = tls == Tls::VerifyFull || (tls == Tls::VerifyCa && mysql_get_client_version() >= 30400);
   mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
   mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &enforce);
 #else

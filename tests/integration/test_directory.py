@@ -8,6 +8,7 @@ import threading
 import unittest
 
 from private_server import MariaDB, TemporaryFolder, wait_until
+from private_server.certificate import make_certificate
 from site_tests import BUILD, ROOT
 
 PROBE = os.path.join(BUILD, "tests/integration/directory_probe")
@@ -457,6 +458,29 @@ class Faults(DirectoryTestCase):
         # A UNIX socket never uses it.
         probe = self.probe("mail", settings={"database": {"tls": "require"}})
         self.assertEqual(probe.ask("mailbox", "lisi@mydomain.com"), "found lisi@mydomain.com")
+
+    def test_tls(self):
+        paths = self.folder.make("tls"), self.folder.make("other")
+        (certificate, key), (other, _) = (make_certificate(path, "localhost") for path in paths)
+        os.chmod(key, 0o644)
+        encrypted = self.enterContext(MariaDB(options=[f"--ssl-cert={certificate}", f"--ssl-key={key}"]))
+        encrypted.query("CREATE DATABASE mail")
+        encrypted.load(CURRENT, "mail")
+        encrypted.query(ROWS, "mail")
+        add_user(encrypted, f"GRANT SELECT ON *.* TO '{USER}'@'%' REQUIRE SSL")
+        found, refused = "^found lisi@", "^temp-fail .*check database.tls"
+        for settings, expected in (
+            ({"tls": "require"}, found),
+            ({"tls": "verify-ca", "tls_ca": certificate}, found),
+            ({"tls": "verify-full", "tls_ca": certificate}, found),
+            ({"tls": "verify-ca", "tls_ca": other}, refused),
+            ({"tls": "verify-full", "tls_ca": other}, refused),
+            ({"tls": "verify-full"}, "^temp-fail .*database.tls_ca is empty"),
+            ({"tls": "off"}, "^temp-fail .*Access denied"),
+        ):
+            with self.subTest(settings):
+                probe = self.probe("mail", [f"localhost:{encrypted.port}"], settings={"database": settings})
+                self.assertRegex(probe.ask("mailbox", "lisi@mydomain.com"), expected)
 
 
 class Hosts(DirectoryTestCase):
