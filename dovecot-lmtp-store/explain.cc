@@ -78,7 +78,9 @@ std::string explain(const std::string& base, const Stored& stored) {
     case EDQUOT:
       return what + ": the quota of the file system for " + user(::geteuid()) + " is used up (quota, repquota)";
     case EROFS:
-      return what + ": the file system was mounted, or has become, read-only: see dmesg, then mount -o remount,rw";
+      return what +
+             ": the file system is mounted, or has become, read-only (dmesg; mount -o remount,rw), or the unit of " +
+             "this program does not list it (ReadWritePaths=)";
     case EIO:
       return what + ": the disk or its driver reports errors: see dmesg and check the volume";
     default:
