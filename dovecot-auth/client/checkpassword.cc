@@ -111,7 +111,6 @@ size_t build_request(Mode mode, size_t input_size) {
   if (mode == Mode::Verify) writer.field("password", password);
   put_from_environment(writer, "service", "SERVICE");
   put_from_environment(writer, "rip", "TCPREMOTEIP");
-  put_from_environment(writer, "lip", "TCPLOCALIP");
   put_from_environment(writer, "session", "AUTH_SESSION");
   writer.end_line();
   if (!writer.ok()) fail("user name, password and what else Dovecot told are too long together");

@@ -48,7 +48,6 @@ Event parse_auth(const Line& line) {
   for (std::size_t i = 3; i < line.count; ++i) {
     if (const auto service = line.value(i, "service")) auth.service = *service;
     if (const auto rip = line.value(i, "rip")) auth.remote_ip = *rip;
-    if (const auto lip = line.value(i, "lip")) auth.local_ip = *lip;
     if (const auto session = line.value(i, "session")) auth.session = *session;
     if (const auto response = line.value(i, "resp")) auth.initial = decode(*response);
   }

@@ -28,7 +28,6 @@ struct Auth {
   std::string mechanism;
   std::string service;    // "smtp" from Postfix
   std::string remote_ip;  // may be empty, like all below
-  std::string local_ip;
   std::string session;
   std::optional<Response> initial;
 };

@@ -2,7 +2,7 @@
 // order, any number on one connection. A line is fields between tabs (wire/tabs.h) and ends in LF; fields that are not
 // known are passed over.
 //
-//   VERIFY       user=  password=  [service= rip= lip= session=]      the verify socket
+//   VERIFY       user=  password=  [service= rip= session=]      the verify socket
 //   USERDB       user=  [service=]                                     the verify socket
 //   CREDENTIALS  user=  [service=]                                     the credentials socket alone
 //

@@ -92,8 +92,7 @@ void VerifySession::handle(Request request) {
 void VerifySession::verify(Request&& request) {
   Attempt attempt{std::move(request.user), std::move(request.password), std::move(request.service),
                   std::move(request.remote_ip), std::move(request.session)};
-  const std::string user = attempt.user;
-  services_.logins.check(std::move(attempt), [this, weak = weak_from_this(), user](const LoginOutcome& outcome) {
+  services_.logins.check(std::move(attempt), [this, weak = weak_from_this()](const LoginOutcome& outcome) {
     if (const auto self = weak.lock()) {
       answer(reply_to(account_of(services_.accounts, outcome)).view());
       proceed();

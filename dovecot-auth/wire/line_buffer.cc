@@ -24,7 +24,8 @@ void LineBuffer::feed(std::string_view bytes) {
 }
 
 LineBuffer::State LineBuffer::next(std::span<char>& line) {
-  if (used_ > 0) explicit_bzero(buffer_.data(), used_);
+  explicit_bzero(buffer_.data() + wiped_, used_ - wiped_);
+  wiped_ = used_;
   const auto end = buffer_.find('\n', scanned_);
   if (end == std::string::npos) {
     drop_used();
@@ -51,7 +52,7 @@ void LineBuffer::drop_used() {
     buffer_.resize(rest);
   }
   scanned_ -= used_;
-  used_ = 0;
+  used_ = wiped_ = 0;
 }
 
 }  // namespace vmail::auth

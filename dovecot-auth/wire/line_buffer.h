@@ -31,6 +31,7 @@ class LineBuffer {
   const std::size_t max_line_;
   std::string buffer_;
   std::size_t used_ = 0;     // bytes of lines that were given out
+  std::size_t wiped_ = 0;    // of those, wiped already
   std::size_t scanned_ = 0;  // up to here there is no LF in what was not given out
 };
 

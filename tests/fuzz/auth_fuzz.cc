@@ -49,7 +49,7 @@ std::string describe(const Event& event) {
   if (const auto* auth = std::get_if<Auth>(&event)) {
     reached_auth.hit();
     std::string text = "auth " + std::to_string(auth->id) + auth->mechanism + '\n' + auth->service + '\n' +
-                       auth->remote_ip + '\n' + auth->local_ip + '\n' + auth->session + '\n';
+                       auth->remote_ip + '\n' + auth->session + '\n';
     if (auth->initial) reached_initial.hit();
     if (const auto mechanism = sasl::make_mechanism(auth->mechanism)) {
       const bool has_bytes = auth->initial && auth->initial->is_base64;

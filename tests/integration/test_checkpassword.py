@@ -60,14 +60,14 @@ class Modes(unittest.TestCase):
         return done, lines[0].decode()
 
     def test_password_check(self):
-        done, line = self.ask(VERIFY, OK, SERVICE="imap", TCPREMOTEIP="192.0.2.2", TCPLOCALIP="192.0.2.1", AUTH_SESSION="s")
+        done, line = self.ask(VERIFY, OK, SERVICE="imap", TCPREMOTEIP="192.0.2.2", AUTH_SESSION="s")
         self.assertEqual((done.status, done.stderr), (0, ""))
         self.assertEqual(
             done.reply, "user=anna@example.test\tuserdb_home=/mail/anna\tuserdb_uid=5000\tuserdb_gid=5001"
         )
         self.assertEqual(
             line,
-            f"VERIFY\tuser=anna@example.test\tpassword={SECRET}\tservice=imap\trip=192.0.2.2\tlip=192.0.2.1\tsession=s\n",
+            f"VERIFY\tuser=anna@example.test\tpassword={SECRET}\tservice=imap\trip=192.0.2.2\tsession=s\n",
         )
 
     def test_wrong_password(self):
