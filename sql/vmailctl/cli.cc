@@ -27,6 +27,7 @@ struct Arguments {
   std::string fate;
   bool flag = false;
   Command command;
+  bool needs_settings = true;
 };
 
 const std::map<std::string, MailFate> kFates = {
@@ -62,7 +63,10 @@ void add_schema(CLI::App& program, Arguments& a) {
   })->add_flag("--dry-run", a.flag, "Show what would be done, change nothing");
   with_from(add(*schema, a, "verify", "Check tables, indexes, users, rights and password files",
                 [&a](const App& app) { return schema_verify(app, a.from); }));
-  add(*schema, a, "print", "The schema as SQL", schema_print);
+  schema->add_subcommand("print", "The schema as SQL")->callback([&a] {
+    a.command = schema_print;
+    a.needs_settings = false;
+  });
   with_from(add(*schema, a, "grants", "Make or repair the daemons' users, rights and password files",
                 [&a](const App& app) { return schema_grants(app, a.from); }));
 }
@@ -139,7 +143,7 @@ void add_alias(CLI::App& program, Arguments& a) {
 
 int run_command(const Arguments& arguments, Output& output) {
   try {
-    const config::Settings settings = config::load(arguments.file);
+    const config::Settings settings = arguments.needs_settings ? config::load(arguments.file) : config::Settings{};
     return arguments.command({settings, output});
   } catch (const Refusal& refusal) {
     output.error(refusal.what(), refusal.hint());
@@ -158,6 +162,10 @@ int run_command(const Arguments& arguments, Output& output) {
                      "vmailctl logs in as admin.database_user of vmailkit.toml (root by UNIX-socket authentication by "
                      "default: run it as root).");
         return EX_CONFIG;
+      case mysql::ErrorKind::Duplicate:
+        output.error(error.what(),
+                     "The database takes another row for the same: its collation ignores case and accents.");
+        return 1;
       default:
         output.error(error.what(), "");
         return 1;

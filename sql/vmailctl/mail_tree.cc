@@ -47,7 +47,8 @@ void remove_tree(maildir::Files& files, int parent, const std::string& name, dev
   if (const int result = files.list(folder.get(), entries); result < 0) fail(-result, path, "cannot be listed");
   for (const auto& entry : entries) {
     if (::unlinkat(folder.get(), entry.c_str(), 0) == 0 || errno == ENOENT) continue;
-    if (errno != EISDIR) fail(errno, path + '/' + entry, "cannot be deleted");
+    // A folder is EISDIR on Linux's own file systems, EPERM on others (POSIX).
+    if (errno != EISDIR && errno != EPERM) fail(errno, path + '/' + entry, "cannot be deleted");
     remove_tree(files, folder.get(), entry, device, path + '/' + entry, depth + 1);
   }
   if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0) {
