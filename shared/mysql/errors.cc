@@ -86,9 +86,14 @@ std::string advice(ErrorKind kind, unsigned code, const Context& context) {
     case 1698:
       return fmt::format(
           "check database user '{}' and its password file (database_password_file in vmailkit.toml); "
-          "`vmailctl schema grants` makes the users and their passwords",
+          "`vmailctl schema init` makes database and users, `vmailctl schema grants` the users and their passwords",
           context.user);
     case 1044:
+      return fmt::format(
+          "user '{}' lacks a grant, or there is no such database: run `vmailctl schema grants`, or `vmailctl schema "
+          "init` "
+          "for a new one",
+          context.user);
     case 1142:
     case 1143:
     case 1227:
