@@ -23,7 +23,7 @@ class MapsService final : public daemon::Service {
  public:
   MapsService(Loop& loop, const config::Settings& settings)
       : settings_(settings),
-        directory_(loop, clock_, settings, {settings.maps.database_user, database_password(settings), false}),
+        directory_(loop, clock_, settings, {settings.maps.database_user, database_password(settings)}),
         ask_([this](const socketmap::Request& request, socketmap::Later later) {
           return maps_.ask(request, std::move(later));
         }) {
