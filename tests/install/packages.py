@@ -1,0 +1,46 @@
+"""The packages of this tree, and roots that they can be installed in without a network."""
+
+import functools
+import re
+import subprocess
+from pathlib import Path
+
+import roots
+
+PACKAGES = [
+    "vmailkit",
+    "vmailkit-common",
+    "vmailkit-dovecot-auth",
+    "vmailkit-dovecot-lmtp-store",
+    "vmailkit-postfix-maps",
+]
+
+# Installed by the tests themselves, from apt's cache.
+SERVERS = ["dovecot-imapd", "dovecot-pop3d", "libnet-ssleay-perl", "mariadb-server", "postfix", "socat", "swaks"]
+
+
+@functools.cache
+def built() -> Path:
+    """The folder with the packages of this tree as it is."""
+    subprocess.run([roots.REPOSITORY / "packaging/build-deb"], check=True, stdin=subprocess.DEVNULL)
+    return roots.REPOSITORY / ".build/packages"
+
+
+def libraries() -> list[str]:
+    """What the packages need of Debian."""
+    names = set()
+    for package in built().glob("*.deb"):
+        command = ["dpkg-deb", "--field", package, "Depends"]
+        depends = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        for dependency in depends.split(","):
+            name = re.match(r"\s*([a-z0-9.+-]+)", dependency)
+            if name and not name[1].startswith("vmailkit"):
+                names.add(name[1])
+    return sorted(names)
+
+
+def bookworm() -> roots.Machine:
+    """A Debian 12 without any server, with the packages in /packages."""
+    folder = roots.root("bookworm", sorted({"systemd", "systemd-sysv", "dbus", *libraries()}), SERVERS)
+    return roots.Machine(folder, read_only={"/packages": built()})
+
