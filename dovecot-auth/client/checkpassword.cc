@@ -65,7 +65,9 @@ Secrets secrets;
   vsnprintf(line + begin, sizeof line - begin - 1, format, arguments);
   va_end(arguments);
   strcat(line, "\n");
-  if (write(STDERR_FILENO, line, strlen(line)) < 0) finish(kTemporary);
+  // Where the log cannot be reached, the status has to do.
+  const ssize_t wrote = write(STDERR_FILENO, line, strlen(line));
+  static_cast<void>(wrote);
   finish(kTemporary);
 }
 
