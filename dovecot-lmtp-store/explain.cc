@@ -81,6 +81,9 @@ std::string explain(const std::string& base, const Stored& stored) {
       return what +
              ": the file system is mounted, or has become, read-only (dmesg; mount -o remount,rw), or the unit of " +
              "this program does not list it (ReadWritePaths=)";
+    case ENOSYS:
+      return what + ": openat2(2) is missing: the kernel is older than 5.6, or the unit of this program has " +
+             "RestrictSUIDSGID=yes, which takes it away";
     case EIO:
       return what + ": the disk or its driver reports errors: see dmesg and check the volume";
     default:
