@@ -4,6 +4,7 @@
 #include <pwd.h>
 
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "shared/base/text.h"

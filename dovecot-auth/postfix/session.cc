@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <string_view>
 
 #include "shared/base/text.h"
 #include "shared/runtime/log.h"

@@ -1,6 +1,7 @@
 #include "shared/password/scheme.h"
 
 #include <array>
+#include <utility>
 
 #include "shared/base/text.h"
 

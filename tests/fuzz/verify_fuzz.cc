@@ -1,5 +1,6 @@
 // The verify protocol, both sides: a line becomes a request, a reply made of its parts reads back through the client's
 // codec, and any line at all may come as a reply.
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>

@@ -1,5 +1,7 @@
 #include "dovecot-auth/postfix/session.h"
 
+#include <algorithm>
+
 #include "shared/base/base64.h"
 #include "tests/support/catch.h"
 #include "tests/unit/dovecot-auth/backend.h"
