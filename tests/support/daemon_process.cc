@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -153,6 +154,8 @@ DaemonProcess::~DaemonProcess() {
     ::kill(pid_, SIGKILL);
     wait();
   }
+  // What a sanitizer or an exception ended has said why.
+  if (status_ != 0 && status_ != 78 && status_ != 128 + SIGKILL) std::fputs(output().c_str(), stderr);
 }
 
 std::string DaemonProcess::next_notice() {
