@@ -74,6 +74,16 @@ maximal_backoff_time = 6s
 smtpd_error_sleep_time = 0
 """
 
+# master(8) changes its effective user now and then, and with that loses the signal that the kernel sends at the death of
+# its parent. This shell keeps it, and hands signals on.
+_KEEPER = """\
+"$@" &
+master=$!
+trap 'kill -TERM $master' TERM
+trap 'kill -HUP $master' HUP
+while kill -0 $master 2>/dev/null; do wait $master; done
+"""
+
 NO_MAIL_LEAVES = "error:5.4.4 no mail leaves this private server"
 
 
@@ -122,7 +132,7 @@ class Postfix:
         daemons = self.command("postconf", "-h", "daemon_directory").stdout.strip()
         # Not "postfix start": this master stays our child, so that it is stopped by its process id and dies with us.
         self.process = Process(
-            [os.path.join(daemons, "master"), "-s", "-c", self.config],
+            ["/bin/sh", "-c", _KEEPER, "postfix", os.path.join(daemons, "master"), "-s", "-c", self.config],
             os.path.join(self.path, "stderr"),
             death_signal=signal.SIGTERM,
         )

@@ -5,6 +5,7 @@ import faulthandler
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -165,6 +166,7 @@ def main():
     parser.add_argument("--fuzz-seconds", type=int)
     parser.add_argument("tiers", nargs="+")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # an end in order, with all servers stopped
     total = Counts()
     for tier in options.tiers:
         print(f"== {tier}", flush=True)
