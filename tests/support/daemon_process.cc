@@ -126,6 +126,10 @@ DaemonProcess::DaemonProcess(const TempDir& dir, const Start& start) : log_(dir.
   std::string names;
   for (const auto& [name, fd] : start.sockets) names.append(names.empty() ? "" : ":").append(name);
   const bool drop = ::geteuid() == 0 && !start.as_root;
+  // Opened while we may: the daemon's user need not be allowed into the build folder.
+  const UniqueFd file(::open(start.program.c_str(), O_PATH | O_CLOEXEC));
+  if (!file) fail("open");
+  const UniqueFd program(::fcntl(file.get(), F_DUPFD_CLOEXEC, 200));
 
   pid_ = ::fork();
   if (pid_ < 0) fail("fork");
@@ -145,7 +149,7 @@ DaemonProcess::DaemonProcess(const TempDir& dir, const Start& start) : log_(dir.
   }
   ::setenv("NOTIFY_SOCKET", notify_path.c_str(), 1);
   if (drop && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) ::_exit(125);
-  ::execv(arguments[0], arguments.data());
+  ::fexecve(program.get(), arguments.data(), environ);
   ::_exit(126);
 }
 

@@ -166,6 +166,7 @@ def main():
     parser.add_argument("--fuzz-seconds", type=int)
     parser.add_argument("tiers", nargs="+")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us in the background has it ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # an end in order, with all servers stopped
     total = Counts()
     for tier in options.tiers:
