@@ -49,7 +49,7 @@ class RecordingFiles final : public maildir::RealFiles {
   void reset() { calls.clear(); }
   // The client was told that this file is stored.
   void reply(const std::string& name) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::recursive_mutex> lock(mutex_);
     changes.push_back({Change::Kind::Reply, 0, 0, name, {}});
   }
   int base_number() const { return base_; }
@@ -115,6 +115,7 @@ class RecordingFiles final : public maildir::RealFiles {
     return call("read_at", [&] { return static_cast<int>(RealFiles::read_at(file, bytes, size, offset)); });
   }
   int sync(int fd) override {
+    const std::lock_guard<std::recursive_mutex> lock(mutex_);
     const int object = number(fd);
     return call(
         "sync " + names_[object],
@@ -131,6 +132,7 @@ class RecordingFiles final : public maildir::RealFiles {
         object);
   }
   int name(int file, int folder, const std::string& name) override {
+    const std::lock_guard<std::recursive_mutex> lock(mutex_);
     return call(
         "name",
         [&] {
@@ -162,7 +164,7 @@ class RecordingFiles final : public maildir::RealFiles {
  private:
   template <class Do>
   int call(const std::string& name, Do run, int object = 0) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::recursive_mutex> lock(mutex_);
     const bool fails = fail_at == static_cast<int>(calls.size());
     const int result = fails ? -fail_error : run();
     calls.push_back({name, result, object});
@@ -183,7 +185,7 @@ class RecordingFiles final : public maildir::RealFiles {
     return 0;
   }
 
-  std::mutex mutex_;
+  std::recursive_mutex mutex_;  // of the calls, and of what a call looks up before it
   std::map<ino_t, int> numbers_;
   std::map<int, std::string> names_;  // of folders
   int last_ = 0;
