@@ -21,6 +21,10 @@ FOLDERS = {
     "/run/vmailkit/maps": "750 vmailkit vmailkit",
     "/run/vmailkit/auth": "755 vmailkit-auth vmailkit-auth",
     "/run/vmailkit/store": "750 vmail vmail",
+    "/var/lib/vmailkit": "755 root root",
+    "/var/lib/vmailkit/maps": "700 vmailkit vmailkit",
+    "/var/lib/vmailkit/auth": "700 vmailkit-auth vmailkit-auth",
+    "/var/lib/vmailkit/store": "700 vmail vmail",
 }
 PLACES = {
     f"{QUEUE}/maps": ("660 postfix postfix", {"postfix"}),
