@@ -63,6 +63,7 @@ const std::vector<Wrapped>& wrapped() {
       {"toml++/", {"shared/config/"}},
       {"CLI/", {"shared/daemon/", "sql/vmailctl/"}},
       {"systemd/", {"shared/daemon/"}},
+      {"prometheus/", {"shared/runtime/"}},
       {"catch2/", {}},
       {"benchmark/", {}},
   };
@@ -243,6 +244,7 @@ TEST_CASE("a wrong include is seen") {
       {"mysql.h elsewhere", {{"shared/directory/a.cc", {{}, {"mysql.h"}}}}},
       {"mysql/mysql.h elsewhere", {{"sql/vmailctl/a.cc", {{}, {"mysql/mysql.h"}}}}},
       {"crypt.h elsewhere", {{"dovecot-auth/a.cc", {{}, {"crypt.h"}}}}},
+      {"prometheus elsewhere", {{"shared/daemon/a.cc", {{}, {"prometheus/registry.h"}}}}},
       {"toml++ elsewhere", {{"sql/vmailctl/a.cc", {{}, {"toml++/toml.h"}}}}},
       {"toml++ twice",
        {{"shared/config/a.cc", {{}, {"toml++/toml.h"}}}, {"shared/config/b.cc", {{}, {"toml++/toml.h"}}}}},
