@@ -71,13 +71,53 @@ struct Cell {
   compat::Bool truncated = 0;
 };
 
-// A password hash may have passed through.
-struct Cells {
-  explicit Cells(std::size_t count) : cells(count) {}
-  ~Cells() {
-    for (Cell& cell : cells) explicit_bzero(&cell, sizeof cell);
+// Where a statement puts a row. A password hash may have passed through.
+class FetchedRow {
+ public:
+  explicit FetchedRow(std::size_t count) : cells_(count), binds_(count), long_(count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      Cell& cell = cells_[i];
+      binds_[i].buffer_type = MYSQL_TYPE_STRING;
+      binds_[i].buffer = cell.bytes.data();
+      binds_[i].buffer_length = kCell;
+      binds_[i].length = &cell.length;
+      binds_[i].is_null = &cell.null;
+      binds_[i].error = &cell.truncated;
+    }
   }
-  std::vector<Cell> cells;
+  ~FetchedRow() {
+    for (Cell& cell : cells_) explicit_bzero(&cell, sizeof cell);
+    for (std::string& text : long_) explicit_bzero(text.data(), text.size());
+  }
+  FetchedRow(const FetchedRow&) = delete;
+  FetchedRow& operator=(const FetchedRow&) = delete;
+
+  MYSQL_BIND* binds() { return binds_.data(); }
+  std::size_t size() const { return cells_.size(); }
+  // Of the row that was fetched last, valid until the next. False when the library has an error.
+  bool cell(MYSQL_STMT* statement, std::size_t i, std::optional<std::string_view>& into) {
+    const Cell& cell = cells_[i];
+    if (cell.null) {
+      into.reset();
+    } else if (cell.length <= kCell) {
+      into.emplace(cell.bytes.data(), cell.length);
+    } else {
+      std::string& text = long_[i];
+      text.resize(cell.length);
+      MYSQL_BIND whole{};
+      whole.buffer_type = MYSQL_TYPE_STRING;
+      whole.buffer = text.data();
+      whole.buffer_length = cell.length;
+      if (mysql_stmt_fetch_column(statement, &whole, static_cast<unsigned>(i), 0) != 0) return false;
+      into = text;
+    }
+    return true;
+  }
+
+ private:
+  std::vector<Cell> cells_;
+  std::vector<MYSQL_BIND> binds_;
+  std::vector<std::string> long_;
 };
 
 }  // namespace
@@ -89,15 +129,22 @@ struct Connection::State {
   // Our own name for the socket: the library closes its one whenever it sees an error, and interrupt() from another
   // thread must never hit a number that was given to somebody else in between.
   UniqueFd socket;
+  bool usable = true;
   std::unordered_map<std::string, StatementPtr> statements;  // closed before the connection: declared after it
 
   Error error() const { return make_error(context, mysql_errno(mysql.get()), mysql_error(mysql.get())); }
   Error error(MYSQL_STMT* statement) const {
-    return make_error(context, mysql_stmt_errno(statement), mysql_stmt_error(statement));
+    if (mysql_stmt_errno(statement) != 0) {
+      return make_error(context, mysql_stmt_errno(statement), mysql_stmt_error(statement));
+    }
+    // Connector/C tells nobody why a row that was to come did not.
+    if (mysql_errno(mysql.get()) != 0) return error();
+    return make_error(context, CR_SERVER_LOST, "the connection was lost in the middle of the rows");
   }
   MYSQL_STMT* prepared(const std::string& sql);
-  void execute(MYSQL_STMT* statement, std::vector<MYSQL_BIND>& binds, Result& result);
-  void fetch(MYSQL_STMT* statement, Result& result);
+  MYSQL_STMT* execute(const std::string& sql, std::span<const Value> parameters);
+  // Held: the whole result is taken from the server before the first row is given.
+  void each_row(MYSQL_STMT* statement, std::size_t columns, bool hold, const std::function<void(Cells)>& on_row);
 };
 
 Options Options::copy() const {
@@ -212,6 +259,8 @@ std::unique_ptr<Connection> Connection::open(const Options& options, const Host&
                          options.password.text().c_str(), options.database.empty() ? nullptr : options.database.c_str(),
                          host.port, host.socket.empty() ? nullptr : host.socket.c_str(), CLIENT_FOUND_ROWS) != nullptr;
   if (!connected) throw state->error();
+  // Without it each connection would see for ever what it saw at its first question.
+  if ((mysql->server_status & SERVER_STATUS_AUTOCOMMIT) == 0 && mysql_autocommit(mysql, 1) != 0) throw state->error();
 
   if (tls != compat::Tls::Off) {
     const char* cipher = mysql_get_ssl_cipher(mysql);
@@ -235,6 +284,13 @@ const Host& Connection::host() const {
 std::string Connection::server_version() const {
   return mysql_get_server_info(state_->mysql.get());
 }
+void Connection::give_up() {
+  state_->usable = false;
+  interrupt();
+}
+bool Connection::usable() const {
+  return state_->usable;
+}
 void Connection::interrupt() {
   ::shutdown(state_->socket.get(), SHUT_RDWR);
 }
@@ -252,47 +308,26 @@ MYSQL_STMT* Connection::State::prepared(const std::string& sql) {
   return statements.emplace(sql, std::move(statement)).first->second.get();
 }
 
-void Connection::State::fetch(MYSQL_STMT* statement, Result& result) {
-  Cells cells(result.columns.size());
-  std::vector<MYSQL_BIND> binds(cells.cells.size());
-  for (std::size_t i = 0; i < binds.size(); ++i) {
-    Cell& cell = cells.cells[i];
-    binds[i].buffer_type = MYSQL_TYPE_STRING;
-    binds[i].buffer = cell.bytes.data();
-    binds[i].buffer_length = kCell;
-    binds[i].length = &cell.length;
-    binds[i].is_null = &cell.null;
-    binds[i].error = &cell.truncated;
-  }
-  if (mysql_stmt_bind_result(statement, binds.data()) != 0 || mysql_stmt_store_result(statement) != 0) {
-    throw error(statement);
-  }
+void Connection::State::each_row(MYSQL_STMT* statement, std::size_t columns, bool hold,
+                                 const std::function<void(Cells)>& on_row) {
+  FetchedRow row(columns);
+  std::vector<std::optional<std::string_view>> cells(columns);
+  if (mysql_stmt_bind_result(statement, row.binds()) != 0) throw error(statement);
+  if (hold && mysql_stmt_store_result(statement) != 0) throw error(statement);
   for (;;) {
     const int status = mysql_stmt_fetch(statement);
     if (status == MYSQL_NO_DATA) return;
     if (status != 0 && status != MYSQL_DATA_TRUNCATED) throw error(statement);
-    Row& row = result.rows.emplace_back();
-    row.reserve(cells.cells.size());
-    for (unsigned i = 0; i < cells.cells.size(); ++i) {
-      Cell& cell = cells.cells[i];
-      if (cell.null) {
-        row.emplace_back();
-      } else if (cell.length <= kCell) {
-        row.emplace_back(std::in_place, cell.bytes.data(), cell.length);
-      } else {
-        std::string& text = row.emplace_back(std::in_place, cell.length, '\0').value();
-        MYSQL_BIND whole{};
-        whole.buffer_type = MYSQL_TYPE_STRING;
-        whole.buffer = text.data();
-        whole.buffer_length = cell.length;
-        if (mysql_stmt_fetch_column(statement, &whole, i, 0) != 0) throw error(statement);
-      }
+    for (std::size_t i = 0; i < columns; ++i) {
+      if (!row.cell(statement, i, cells[i])) throw error(statement);
     }
+    on_row(cells);
   }
 }
 
-Result Connection::query(const std::string& sql, std::span<const Value> parameters) {
-  MYSQL_STMT* statement = state_->prepared(sql);
+// Runs the statement; what it answers is still to be fetched.
+MYSQL_STMT* Connection::State::execute(const std::string& sql, std::span<const Value> parameters) {
+  MYSQL_STMT* statement = prepared(sql);
   if (mysql_stmt_param_count(statement) != parameters.size()) {
     throw Error(ErrorKind::Other, 0,
                 fmt::format("a statement with {} parameters was given {}: {}", mysql_stmt_param_count(statement),
@@ -309,27 +344,52 @@ Result Connection::query(const std::string& sql, std::span<const Value> paramete
     binds[i].buffer_length = static_cast<unsigned long>(parameters[i]->size());
     // length stays null: buffer_length is used
   }
+  const bool bound = binds.empty() || !compat::bind_parameters(statement, binds.data(), unsigned(binds.size()));
+  if (!bound || mysql_stmt_execute(statement) != 0) throw error(statement);
+  return statement;
+}
+
+Result Connection::query(const std::string& sql, std::span<const Value> parameters) {
   Result result;
   try {
-    state_->execute(statement, binds, result);
+    MYSQL_STMT* statement = state_->execute(sql, parameters);
+    if (const ResultPtr metadata{mysql_stmt_result_metadata(statement)}) {
+      result.columns = column_names(metadata.get());
+      state_->each_row(statement, result.columns.size(), true, [&](Cells cells) {
+        Row& row = result.rows.emplace_back();
+        row.reserve(cells.size());
+        for (const auto& cell : cells) row.emplace_back(cell);
+      });
+    } else {
+      result.affected = mysql_stmt_affected_rows(statement);
+      result.insert_id = mysql_stmt_insert_id(statement);
+    }
+    mysql_stmt_free_result(statement);
   } catch (...) {
     // Whatever state it is in (a table may have been altered under it), the next use prepares it anew.
     state_->statements.erase(sql);
     throw;
   }
-  mysql_stmt_free_result(statement);
   return result;
 }
 
-void Connection::State::execute(MYSQL_STMT* statement, std::vector<MYSQL_BIND>& binds, Result& result) {
-  const bool bound = binds.empty() || !compat::bind_parameters(statement, binds.data(), unsigned(binds.size()));
-  if (!bound || mysql_stmt_execute(statement) != 0) throw error(statement);
-  if (const ResultPtr metadata{mysql_stmt_result_metadata(statement)}) {
-    result.columns = column_names(metadata.get());
-    fetch(statement, result);
-  } else {
-    result.affected = mysql_stmt_affected_rows(statement);
-    result.insert_id = mysql_stmt_insert_id(statement);
+void Connection::stream(const std::string& sql, const std::function<void(Cells)>& on_row,
+                        std::span<const Value> parameters) {
+  MYSQL_STMT* statement = nullptr;
+  try {
+    statement = state_->execute(sql, parameters);
+  } catch (...) {
+    state_->statements.erase(sql);
+    throw;
+  }
+  try {
+    const ResultPtr metadata{mysql_stmt_result_metadata(statement)};
+    if (metadata) state_->each_row(statement, mysql_num_fields(metadata.get()), false, on_row);
+    mysql_stmt_free_result(statement);
+  } catch (...) {
+    // The library would read all that is still to come before it does anything else, closing included.
+    give_up();
+    throw;
   }
 }
 
@@ -382,6 +442,22 @@ std::string Connection::quote_identifier(std::string_view name) {
     text += c;
   }
   return text + '`';
+}
+
+ConsistentView::ConsistentView(Connection& connection) : connection_(connection) {
+  // The server's default may be a level at which each statement sees another state; this holds for one transaction.
+  connection.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+  connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+}
+
+ConsistentView::~ConsistentView() {
+  if (!connection_.usable()) return;
+  try {
+    connection_.run("COMMIT");
+  } catch (const std::exception&) {
+    // It would go on reading the old state.
+    connection_.give_up();
+  }
 }
 
 std::unique_ptr<Connection> open_any(const Options& options) {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -86,6 +87,12 @@ class Connection {
   // Prepares `sql` once per connection (kept by its text) and runs it. Throws Error; after ErrorKind::Lost the
   // connection is of no more use.
   Result query(const std::string& sql, std::span<const Value> parameters = {});
+  // The same, row by row as they come from the server, for results that are not to be held: `on_row` is given the cells
+  // of each, which are valid during the call, and uses this connection for nothing. When it throws, the rest of the
+  // rows is not waited for: the connection is then of no more use.
+  using Cells = std::span<const std::optional<std::string_view>>;
+  void stream(const std::string& sql, const std::function<void(Cells cells)>& on_row,
+              std::span<const Value> parameters = {});
   // One statement without parameters that cannot be prepared (CREATE TRIGGER, GRANT...). Nothing from outside may stand
   // in its text but by quote() and quote_identifier(). Throws Error.
   Result run(const std::string& sql);
@@ -95,6 +102,9 @@ class Connection {
 
   const Host& host() const;
   std::string server_version() const;
+  // Ends it: whoever holds it (a Pool) opens another one for the next question.
+  void give_up();
+  bool usable() const;  // false after that
   // From any thread while the Connection lives: ends a call that blocks, by shutting the socket down; it then throws
   // Lost.
   void interrupt();
@@ -103,6 +113,18 @@ class Connection {
   struct State;
   explicit Connection(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
+};
+
+// While it lives, what the connection reads is one state of the database, that of its making (of tables in InnoDB).
+class ConsistentView {
+ public:
+  explicit ConsistentView(Connection& connection);  // throws Error
+  ~ConsistentView();
+  ConsistentView(const ConsistentView&) = delete;
+  ConsistentView& operator=(const ConsistentView&) = delete;
+
+ private:
+  Connection& connection_;
 };
 
 // The first host that answers, in their order; for tools. Throws the last Error.
