@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
       "vmail-authd",
       "Verifies logins for Dovecot and Postfix against the mail users in the database.",
       [](const config::Settings& settings) { return settings.auth.control; },
+      [](const config::Settings& settings) { return settings.auth.metrics; },
       [](Loop& loop, const config::Settings& settings) -> std::unique_ptr<daemon::Service> {
         return std::make_unique<auth::AuthService>(loop, settings);
       },

@@ -145,6 +145,7 @@ int main(int argc, char** argv) {
   program.name = "vmail-lmtpd";
   program.summary = "Takes mail over LMTP and files it into Maildirs";
   program.control_path = [](const config::Settings& settings) { return settings.store.control; };
+  program.metrics = [](const config::Settings& settings) { return settings.store.metrics; };
   program.make = [](Loop& loop, const config::Settings& settings) {
     return std::make_unique<StoreService>(loop, settings);
   };

@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
   program.name = "vmail-mapd";
   program.summary = "Answers Postfix's lookups of virtual domains, mailboxes and aliases (socketmap)";
   program.control_path = [](const config::Settings& settings) { return settings.maps.control; };
+  program.metrics = [](const config::Settings& settings) { return settings.maps.metrics; };
   program.make = [](Loop& loop, const config::Settings& settings) {
     return std::make_unique<MapsService>(loop, settings);
   };

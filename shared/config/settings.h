@@ -20,7 +20,9 @@ struct Bytes {
 struct Settings {
   struct Database {
     std::vector<std::string> hosts = {
-        "unix:/run/mysqld/mysqld.sock"};  // "unix:/path", "name", "name:port", "[v6]:port"
+        "unix:/run/mysqld/mysqld.sock"};   // "unix:/path", "name", "name:port", "[v6]:port"
+    std::vector<std::string> write_hosts;  // the same; empty: hosts
+    std::string choose_host = "first";     // first, nearest
     std::string name = "mailserver";
     std::string tls = "off";  // off, require, verify-ca, verify-full; a UNIX socket never uses TLS
     std::string tls_ca;
@@ -35,10 +37,22 @@ struct Settings {
 
   struct Directory {
     std::string preset = "virtual";
-    Milliseconds found_lifetime{60000};
-    Milliseconds not_found_lifetime{15000};
+    Milliseconds found_lifetime{60000};      // of a row, while no change feed is followed
+    Milliseconds not_found_lifetime{15000};  // of the knowledge that there is none
+    Milliseconds credentials_lifetime{60000};
+    Milliseconds followed_lifetime{3600000};   // of all three while the feed is followed
+    Milliseconds stale_known{7 * 86400000LL};  // how long after its reading a row serves while there is no database
+    Milliseconds stale_unknown{600000};
+    Milliseconds stale_credentials{4 * 3600000};
+    Milliseconds stale_domains{36500 * 86400000LL};
     Milliseconds domains_refresh{5000};
     Bytes cache_size{64u << 20};
+    bool feed = true;
+    Milliseconds feed_interval{1000};
+    bool preload = true;
+    Bytes preload_size{256u << 20};
+    Milliseconds comparison_interval{1800000};
+    std::uint64_t max_loss = 50;  // percent of the rows that a reading may have lost and still be believed
   } directory;
 
   struct Addresses {
@@ -69,6 +83,8 @@ struct Settings {
     std::vector<std::string> networks;
     std::uint64_t max_connections = 2000;
     std::string control = "/run/vmailkit/maps/control";
+    std::vector<std::string> metrics;              // "unix:/path", "inet:ADDRESS:PORT"; empty: off
+    std::string state = "/var/lib/vmailkit/maps";  // folder of the snapshot
     std::string database_user = "vmailkit-maps";
     std::string database_password_file = "/etc/vmailkit/maps.password";
   } maps;
@@ -83,6 +99,8 @@ struct Settings {
     std::uint64_t hash_threads = 0;  // 0: one per processor
     std::uint64_t hash_queue = 256;  // logins that wait; one more is a temporary failure at once
     std::string control = "/run/vmailkit/auth/control";
+    std::vector<std::string> metrics;              // "unix:/path", "inet:ADDRESS:PORT"; empty: off
+    std::string state = "/var/lib/vmailkit/auth";  // folder of the snapshot
     std::string database_user = "vmailkit-auth";
     std::string database_password_file = "/etc/vmailkit/auth.password";
   } auth;
@@ -96,6 +114,8 @@ struct Settings {
     std::uint64_t max_recipients = 1000;
     std::uint64_t disk_threads = 8;
     std::string control = "/run/vmailkit/store/control";
+    std::vector<std::string> metrics;               // "unix:/path", "inet:ADDRESS:PORT"; empty: off
+    std::string state = "/var/lib/vmailkit/store";  // folder of the snapshot
     std::string database_user = "vmailkit-store";
     std::string database_password_file = "/etc/vmailkit/store.password";
   } store;

@@ -1,5 +1,8 @@
 #include "shared/config/settings_table.h"
 
+#include <stdexcept>
+
+#include "shared/base/networks.h"
 #include "shared/base/text.h"
 
 namespace vmail::config {
@@ -26,6 +29,24 @@ std::string check_listen(const std::string& text) {
     if (colon > 5 && port && *port >= 1 && *port <= 65535) return {};
   }
   return "must be \"unix:/PATH\" or \"inet:ADDRESS:PORT\"";
+}
+
+// Metrics are for this host alone: there is no list of networks that would open them to others.
+std::string check_loopback(const std::string& text) {
+  const std::string why = check_listen(text);
+  if (!why.empty() || text.rfind("unix:", 0) == 0) return why;
+  const std::string host = text.substr(5, text.rfind(':') - 5);
+  if (host == "[::1]" || host.rfind("127.", 0) == 0) return {};
+  return "must be for this host alone: \"unix:/PATH\", \"inet:127.0.0.1:PORT\" or \"inet:[::1]:PORT\"";
+}
+
+std::string check_network(const std::string& text) {
+  try {
+    Networks({text});
+    return {};
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
 }
 
 std::string check_template(const std::string& text) {
@@ -62,48 +83,32 @@ std::function<Field(Settings&)> at(Getter getter) {
 #define VMAIL_AT(section, member) at([](Settings & s) -> auto& { return s.section.member; })
 
 // What each of the three daemons has.
-void add_daemon(std::vector<Setting>& table, std::string_view section, std::function<Field(Settings&)> listen,
-                std::function<Field(Settings&)> networks, std::function<Field(Settings&)> max_connections,
-                std::function<Field(Settings&)> control, std::function<Field(Settings&)> user,
-                std::function<Field(Settings&)> password_file) {
-  table.push_back({section,
-                   "listen",
-                   "Where to listen when systemd hands over no socket: \"unix:/PATH\" or \"inet:ADDRESS:PORT\".",
-                   std::move(listen),
-                   0,
-                   0,
-                   {},
-                   check_listen});
-  table.push_back({section,
-                   "networks",
-                   "Networks that TCP peers may come from, such as \"10.0.0.0/8\". Empty: this host alone, and only "
-                   "loopback addresses may be listened on.",
-                   std::move(networks),
-                   0,
-                   0,
-                   {},
-                   check_name});
-  table.push_back({section, "max_connections", "Connections served at the same time; further ones are closed at once.",
-                   std::move(max_connections), 1, 100000});
-  table.push_back({section,
-                   "control",
-                   "The socket of vmailctl, for root and the daemon's own user.",
-                   std::move(control),
-                   0,
-                   0,
-                   {},
-                   check_path});
-  table.push_back(
-      {section, "database_user", "The database user of this daemon.", std::move(user), 0, 0, {}, check_name});
-  table.push_back({section,
-                   "database_password_file",
-                   "The file that holds its password and nothing else; others may not read it. A systemd credential "
-                   "named database-password is taken first.",
-                   std::move(password_file),
-                   0,
-                   0,
-                   {},
-                   check_path});
+template <class Section>
+void add_daemon(std::vector<Setting>& table, std::string_view name, Section Settings::*section) {
+  const auto add = [&](std::string_view key, std::string_view help, auto Section::*member, auto check) {
+    Setting setting{name, key, help, at([ section, member ](Settings & s) -> auto& { return s.*section.*member; })};
+    setting.check = check;
+    table.push_back(std::move(setting));
+  };
+  add("listen", "Where to listen when systemd hands over no socket: \"unix:/PATH\" or \"inet:ADDRESS:PORT\".",
+      &Section::listen, check_listen);
+  add("networks",
+      "Networks that TCP peers may come from, such as \"10.0.0.0/8\". Empty: this host alone, and only loopback "
+      "addresses may be listened on.",
+      &Section::networks, check_network);
+  table.push_back({name, "max_connections", "Connections served at the same time; further ones are closed at once.",
+                   at([section](Settings & s) -> auto& { return (s.*section).max_connections; }), 1, 100000});
+  add("control", "The socket of vmailctl, for root and the daemon's own user.", &Section::control, check_path);
+  add("metrics",
+      "Where to serve metrics for Prometheus over HTTP: \"unix:/PATH\", or \"inet:ADDRESS:PORT\" on loopback. Empty: "
+      "nowhere.",
+      &Section::metrics, check_loopback);
+  add("state", "The folder of the snapshot, which only this daemon may read.", &Section::state, check_path);
+  add("database_user", "The database user of this daemon.", &Section::database_user, check_name);
+  add("database_password_file",
+      "The file that holds its password and nothing else; others may not read it. A systemd credential named "
+      "database-password is taken first.",
+      &Section::database_password_file, check_path);
 }
 
 std::vector<Setting> make_table() {
@@ -118,6 +123,21 @@ std::vector<Setting> make_table() {
        0,
        {},
        check_name});
+  add({"database",
+       "write_hosts",
+       "Servers for what the daemons write, in the same form; one that is read only is passed over. Empty: as hosts.",
+       VMAIL_AT(database, write_hosts),
+       0,
+       0,
+       {},
+       check_name});
+  add({"database",
+       "choose_host",
+       "Which of several servers to ask: first (in their order) or nearest (the one that answers soonest).",
+       VMAIL_AT(database, choose_host),
+       0,
+       0,
+       {"first", "nearest"}});
   add({"database", "name", "The database.", VMAIL_AT(database, name), 0, 0, {}, check_name});
   add({"database",
        "tls",
@@ -161,14 +181,44 @@ std::vector<Setting> make_table() {
        0,
        0,
        {"virtual"}});
-  add({"directory", "found_lifetime", "How long a row that was found is served from memory.",
+  add({"directory", "found_lifetime", "How long a row that was found is served from memory, without the change feed.",
        VMAIL_AT(directory, found_lifetime), 0, 30 * kDay});
-  add({"directory", "not_found_lifetime", "How long it is remembered that there is no such row.",
+  add({"directory", "not_found_lifetime", "How long it is remembered that there is no such row, without it.",
        VMAIL_AT(directory, not_found_lifetime), 0, 30 * kDay});
+  add({"directory", "credentials_lifetime", "How long a password hash is kept as good, without it.",
+       VMAIL_AT(directory, credentials_lifetime), 0, 30 * kDay});
+  add({"directory", "followed_lifetime", "The same for all of them while the change feed is followed.",
+       VMAIL_AT(directory, followed_lifetime), 0, 30 * kDay});
+  add({"directory", "stale_known",
+       "How long after its last reading an address that exists is still served while the database cannot be asked. 0: "
+       "not at all.",
+       VMAIL_AT(directory, stale_known), 0, 36500 * kDay});
+  add({"directory", "stale_unknown", "How long an address that did not exist is then still unknown.",
+       VMAIL_AT(directory, stale_unknown), 0, 36500 * kDay});
+  add({"directory", "stale_credentials", "How long a password hash is then still good for a login.",
+       VMAIL_AT(directory, stale_credentials), 0, 36500 * kDay});
+  add({"directory", "stale_domains", "How long the sets of domains then serve.", VMAIL_AT(directory, stale_domains), 0,
+       36500 * kDay});
   add({"directory", "domains_refresh", "How often the sets of domains are read anew.",
        VMAIL_AT(directory, domains_refresh), 100, kDay});
-  add({"directory", "cache_size", "Memory for rows.", VMAIL_AT(directory, cache_size), 1u << 16,
+  add({"directory", "cache_size", "Memory for single rows.", VMAIL_AT(directory, cache_size), 1u << 16,
        std::uint64_t{1} << 40});
+  add({"directory", "feed", "Follow the change feed, where `vmailctl schema` has set it up.",
+       VMAIL_AT(directory, feed)});
+  add({"directory", "feed_interval", "How often the feed is read.", VMAIL_AT(directory, feed_interval), 50,
+       60 * kSecond});
+  add({"directory", "preload",
+       "Hold all domains, mailboxes and aliases in memory, where the change feed keeps them right.",
+       VMAIL_AT(directory, preload)});
+  add({"directory", "preload_size", "Memory for that; a directory that needs more is asked row by row.",
+       VMAIL_AT(directory, preload_size), 1u << 16, std::uint64_t{1} << 40});
+  add({"directory", "comparison_interval", "How often what is in memory is compared with the whole database.",
+       VMAIL_AT(directory, comparison_interval), kSecond, 30 * kDay});
+  add({"directory", "max_loss",
+       "Percent of the domains or rows that may be gone in a new reading; when more are, the old ones serve on until "
+       "an "
+       "administrator confirms (vmailctl cache confirm). 100: no limit.",
+       VMAIL_AT(directory, max_loss), 1, 100});
 
   add({"addresses",
        "recipient_delimiter",
@@ -230,10 +280,8 @@ std::vector<Setting> make_table() {
        0,
        {"error", "warning", "info", "debug"}});
 
-  add_daemon(table, "maps", VMAIL_AT(maps, listen), VMAIL_AT(maps, networks), VMAIL_AT(maps, max_connections),
-             VMAIL_AT(maps, control), VMAIL_AT(maps, database_user), VMAIL_AT(maps, database_password_file));
-  add_daemon(table, "auth", VMAIL_AT(auth, listen), VMAIL_AT(auth, networks), VMAIL_AT(auth, max_connections),
-             VMAIL_AT(auth, control), VMAIL_AT(auth, database_user), VMAIL_AT(auth, database_password_file));
+  add_daemon(table, "maps", &Settings::maps);
+  add_daemon(table, "auth", &Settings::auth);
   add({"auth",
        "verify",
        "The socket of checkpassword: it verifies passwords and gives out no hash.",
@@ -262,8 +310,7 @@ std::vector<Setting> make_table() {
        256});
   add({"auth", "hash_queue", "Logins that may wait for a thread; one more is a temporary failure at once.",
        VMAIL_AT(auth, hash_queue), 1, 100000});
-  add_daemon(table, "store", VMAIL_AT(store, listen), VMAIL_AT(store, networks), VMAIL_AT(store, max_connections),
-             VMAIL_AT(store, control), VMAIL_AT(store, database_user), VMAIL_AT(store, database_password_file));
+  add_daemon(table, "store", &Settings::store);
   add({"store", "hostname", "Our name in greetings, Received headers and file names. Empty: the system's.",
        VMAIL_AT(store, hostname)});
   add({"store", "message_size_limit", "The largest message taken.", VMAIL_AT(store, message_size_limit), 1024,

@@ -14,6 +14,7 @@
 #include "shared/config/config.h"
 #include "shared/daemon/control_session.h"
 #include "shared/daemon/listener.h"
+#include "shared/daemon/metrics_session.h"
 #include "shared/runtime/log.h"
 
 namespace vmail::daemon {
@@ -80,10 +81,13 @@ class Daemon {
 
   int run() {
     service_ = program_.make(loop_, settings_);
+    service_->metrics(metrics_);
+    metrics_.collect([this](metrics::Samples& samples) { count_ourselves(samples); });
     auto inherited = inherited_sockets();
     std::vector<Endpoint> endpoints = service_->endpoints();
     endpoints.push_back(control_endpoint(program_.control_path(settings_),
-                                         [this](const nlohmann::json& request) { return service_->control(request); }));
+                                         [this](const nlohmann::json& request) { return control(request); }));
+    endpoints.push_back(metrics_endpoint(program_.metrics(settings_), metrics_));
     for (auto& endpoint : endpoints) open(std::move(endpoint), inherited);
     for (const auto& [name, fd] : inherited) {
       log::warning("a socket named \"{}\" was handed over, and nobody serves it; see FileDescriptorName= of the unit",
@@ -120,6 +124,43 @@ class Daemon {
     if (sockets.empty()) return;  // switched off
     listeners_.push_back(
         std::make_unique<Listener>(loop_, std::move(endpoint), std::move(sockets), [this] { end_when_empty(); }));
+  }
+
+  std::size_t connections() const {
+    std::size_t all = 0;
+    for (const auto& listener : listeners_) all += listener->connections();
+    return all;
+  }
+
+  nlohmann::json control(const nlohmann::json& request) {
+    auto reply = service_->control(request);
+    if (request.at("command") == "status" && !reply.contains("error")) {
+      using std::chrono::seconds;
+      reply["daemon"] = program_.name;
+      reply["version"] = VMAILKIT_VERSION;
+      reply["uptime"] = std::chrono::duration_cast<seconds>(std::chrono::steady_clock::now() - started_).count();
+      reply["connections"] = connections();
+    }
+    return reply;
+  }
+
+  void count_ourselves(metrics::Samples& samples) const {
+    samples.gauge("vmailkit_build_info", "Which program this is, and its version.", 1,
+                  {{"program", program_.name}, {"version", VMAILKIT_VERSION}});
+    samples.gauge("process_start_time_seconds", "When it started, in seconds since 1970.",
+                  std::chrono::duration<double>(started_wall_.time_since_epoch()).count());
+    for (const auto& listener : listeners_) {
+      const metrics::Labels labels = {{"endpoint", listener->name()}};
+      const auto outcome = [&](const char* name) {
+        return metrics::Labels{{"endpoint", listener->name()}, {"outcome", name}};
+      };
+      samples.gauge("vmailkit_connections", "Connections that are open.", static_cast<double>(listener->connections()),
+                    labels);
+      const char* help = "Connections that came: served, over max_connections, or refused as not allowed.";
+      samples.counter("vmailkit_connections_total", help, listener->served(), outcome("served"));
+      samples.counter("vmailkit_connections_total", help, listener->over_limit(), outcome("over limit"));
+      samples.counter("vmailkit_connections_total", help, listener->refused(), outcome("refused"));
+    }
   }
 
   void wait_for_signal() {
@@ -188,6 +229,9 @@ class Daemon {
   asio::signal_set signals_;
   Timer watchdog_;
   Timer drain_deadline_;
+  const Instant started_ = std::chrono::steady_clock::now();
+  const WallTime started_wall_ = std::chrono::system_clock::now();
+  metrics::Registry metrics_;
   std::unique_ptr<Service> service_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   bool draining_ = false;

@@ -14,6 +14,7 @@
 #include "shared/config/settings.h"
 #include "shared/runtime/channel.h"
 #include "shared/runtime/loop.h"
+#include "shared/runtime/metrics.h"
 
 namespace vmail::daemon {
 
@@ -35,8 +36,12 @@ class Service {
   virtual std::vector<Endpoint> endpoints() = 0;
   // SIGHUP, after the new file was found good. What cannot change without a restart is logged by the service.
   virtual void reload(const config::Settings& settings) = 0;
-  // A request of vmailctl, {"command": NAME, ...}; the reply, or {"error": "what is wrong"}. Must not block.
+  // A request of vmailctl, {"command": NAME, ...}; the reply, or {"error": "what is wrong"}. Must not block. To the
+  // reply of "status" the skeleton adds what it knows itself: daemon, version, uptime (in seconds), connections.
   virtual nlohmann::json control(const nlohmann::json& request) = 0;
+  // Once, after construction: what this service counts. The registry outlives the service, and asks its collectors
+  // until stop().
+  virtual void metrics(metrics::Registry&) {}
   // After the last session has gone: join the pools. Blocking is allowed here.
   virtual void stop() = 0;
 };
@@ -46,6 +51,8 @@ struct Program {
   const char* summary;  // for --help
   // The path of the control socket.
   std::function<std::string(const config::Settings&)> control_path;
+  // Where metrics are served, as Endpoint::listen.
+  std::function<std::vector<std::string>(const config::Settings&)> metrics;
   // Builds the service; throws config::Error when the settings cannot work (`--check-config` calls check only).
   std::function<std::unique_ptr<Service>(Loop&, const config::Settings&)> make;
   // What --check-config looks at beyond the file itself: the password file, users that must exist. Throws

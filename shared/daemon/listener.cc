@@ -178,14 +178,16 @@ void Listener::serve(UniqueFd fd) {
   Peer peer = describe(fd.get(), address);
   std::size_t suppressed = 0;
   if (channels_.size() >= endpoint_.max_connections) {
-    if (full_.allow(suppressed)) {
+    ++over_limit_;
+    if (over_limit_log_.allow(suppressed)) {
       log::warning("{}: connection from {} closed: {} are open already (max_connections); {} more closed before",
                    endpoint_.name, peer.address, channels_.size(), suppressed);
     }
     return;
   }
   if ((!peer.local && !networks_.contains(address)) || (endpoint_.admit && !endpoint_.admit(peer))) {
-    if (refused_.allow(suppressed)) {
+    ++refused_;
+    if (refused_log_.allow(suppressed)) {
       log::warning("{}: connection from {} refused: it may not connect here; {} more refused before", endpoint_.name,
                    peer.address, suppressed);
     }
@@ -195,6 +197,7 @@ void Listener::serve(UniqueFd fd) {
     const int on = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
+  ++served_;
   auto channel = std::make_shared<Channel>(loop_, std::move(fd), std::move(peer));
   channels_.emplace(channel.get(), channel);
   channel->start(endpoint_.open(*channel), [this](Channel& closed) {

@@ -3,14 +3,15 @@
 #pragma once
 
 #include <asio/posix/stream_descriptor.hpp>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "shared/base/networks.h"
 #include "shared/base/unique_fd.h"
 #include "shared/daemon/daemon.h"
-#include "shared/daemon/networks.h"
 #include "shared/runtime/log.h"
 
 namespace vmail::daemon {
@@ -36,6 +37,10 @@ class Listener {
   // Ends what has not drained in time.
   void abort_all();
   std::size_t connections() const { return channels_.size(); }
+  // Since the start: served, closed because max_connections were open, refused because they may not connect here.
+  std::uint64_t served() const { return served_; }
+  std::uint64_t over_limit() const { return over_limit_; }
+  std::uint64_t refused() const { return refused_; }
   const std::string& name() const { return endpoint_.name; }
 
  private:
@@ -58,7 +63,8 @@ class Listener {
   std::unordered_map<Channel*, std::shared_ptr<Channel>> channels_;
   MoveOnlyFunction<void()> all_gone_;
   bool draining_ = false;
-  log::Throttle full_, refused_;
+  std::uint64_t served_ = 0, over_limit_ = 0, refused_ = 0;
+  log::Throttle over_limit_log_, refused_log_;
 };
 
 }  // namespace vmail::daemon

@@ -30,8 +30,10 @@ struct Change {
   void operator()(Bytes* field) const { field->count = setting.min + 3; }
   void operator()(std::string* field) const { *field = other(*field); }
   void operator()(std::vector<std::string>* field) const {
-    const std::string first = field->empty() ? "10.1.2.0/24" : field->front();
-    *field = {other(first), first, "unix:/tmp/a \"quoted\" \\ path"};
+    field->clear();
+    for (const char* candidate : {"10.1.2.0/24", "2001:db8::/32", "unix:/tmp/a \"quoted\" \\ path", "unix:/b"}) {
+      if (!setting.check || setting.check(candidate).empty()) field->push_back(candidate);
+    }
   }
   std::string other(const std::string& old) const {
     for (const auto& choice : setting.choices) {
@@ -167,6 +169,11 @@ TEST_CASE("errors name file, line and key, and what would be right") {
       {"[mailboxes]\npath = \"%n/%u\"\n", "test.toml:2: mailboxes.path: \"%n/%u\" knows %d and %n only"},
       {"[maps]\nlisten = [\"/run/x\"]\n", "test.toml:2: maps.listen: \"/run/x\" must be \"unix:/PATH\" or"},
       {"[maps]\nlisten = [\"inet:127.0.0.1\"]\n", "test.toml:2: maps.listen: "},
+      {"[auth]\nmetrics = [\"inet:10.0.0.1:9101\"]\n",
+       "test.toml:2: auth.metrics: \"inet:10.0.0.1:9101\" must be for this host alone: \"unix:/PATH\", "},
+      {"[auth]\nmetrics = [\"inet:localhost:9101\"]\n", "test.toml:2: auth.metrics: "},
+      {"[auth]\nmetrics = [\"metrics\"]\n", "test.toml:2: auth.metrics: "},
+      {"[auth]\nnetworks = [\"10.0.0.0/99\"]\n", "test.toml:2: auth.networks: \"10.0.0.0/99\" "},
       {"[maps]\nlisten = [\"inet:127.0.0.1:0\"]\n", "test.toml:2: maps.listen: "},
       {"[maps]\nlisten = [\"inet:127.0.0.1:65536\"]\n", "test.toml:2: maps.listen: "},
       {"[database\n", "test.toml:1: not valid TOML: "},

@@ -140,7 +140,7 @@ TEST_CASE("a place where it cannot listen ends it with 78") {
   }
   SECTION("a network that is none") {
     f.listen_on("unix:" + f.socket, "networks = [\"10.0.0.0/99\"]\n");
-    expected = "networks: \"10.0.0.0/99\": the prefix is a number from 0 to 32";
+    expected = "maps.networks: \"10.0.0.0/99\"";
   }
   DaemonProcess daemon(f.dir, f.start());
   CHECK(daemon.wait() == 78);
@@ -166,7 +166,14 @@ TEST_CASE("it serves a socket that was handed over, and its own control socket")
   CHECK(talk(client.get(), "hello\n", "\n") == "hello\n");
 
   CHECK(mode_of(f.control) == 0600);
-  CHECK(f.status() == nlohmann::json{{"database", "first"}, {"sessions", 1}});
+  const auto status = f.status();
+  CHECK(status["database"] == "first");
+  CHECK(status["sessions"] == 1);
+  // What the skeleton knows itself; the control connection is one of the two.
+  CHECK(status["daemon"] == "test-daemon");
+  CHECK(status["version"] == VMAILKIT_VERSION);
+  CHECK(status["uptime"].is_number_unsigned());
+  CHECK(status["connections"] == 2);
   CHECK_THROWS_AS(control::call(f.control, {{"command", "other"}}, kPatient), control::Error);
   CHECK_THROWS_AS(control::call(f.control, {{"commmand", "status"}}, kPatient), control::Error);
   CHECK_THROWS_AS(control::call(f.control, {{"command", 5}}, kPatient), control::Error);
@@ -246,6 +253,58 @@ TEST_CASE("it serves TCP on loopback, to the networks that it was told") {
     CHECK(read_to_end(client.get()).empty());
     CHECK(daemon.output().find("connection from 127.0.0.1:") != std::string::npos);
   }
+}
+
+TEST_CASE("metrics are served where the configuration says so") {
+  Fixture f;
+  const int port = test::free_port();
+  const std::string tcp = "inet:127.0.0.1:" + std::to_string(port);
+  const std::string path = f.dir.file("metrics");
+  f.listen_on("unix:" + f.socket, "metrics = [\"" + tcp + "\", \"unix:" + path + "\"]\n");
+  DaemonProcess daemon(f.dir, f.start());
+  REQUIRE(daemon.next_notice() == "READY=1");
+  const auto ask = [&](const std::string& request) {
+    const UniqueFd client = connect_unix(path);
+    return talk(client.get(), request, "");  // up to the end: one request a connection
+  };
+  const std::string good = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  const UniqueFd client = connect_unix(f.socket);
+  CHECK(talk(client.get(), "hello\n", "\n") == "hello\n");
+
+  const std::string text = ask(good);
+  CHECK(text.find("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n") == 0);
+  const auto has = [&](const std::string& line) { return text.find(line + "\n") != std::string::npos; };
+  CHECK(has("vmailkit_build_info{program=\"test-daemon\",version=\"" VMAILKIT_VERSION "\"} 1"));
+  CHECK(has("vmailkit_connections{endpoint=\"test\"} 1"));
+  CHECK(has("vmailkit_connections{endpoint=\"metrics\"} 1"));
+  CHECK(has("vmailkit_connections_total{endpoint=\"test\",outcome=\"served\"} 1"));
+  CHECK(has("# TYPE process_start_time_seconds gauge"));
+  // The component's own: a line has come back.
+  CHECK(has("test_lines_total 1"));
+
+  const UniqueFd over_tcp = test::connect_loopback(port);
+  CHECK(talk(over_tcp.get(), good, "").find("test_lines_total 1\n") != std::string::npos);
+  CHECK(ask("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").find("HTTP/1.1 404 Not Found\r\n") == 0);
+  const std::string post = ask("POST /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  CHECK(post.find("HTTP/1.1 405 Method Not Allowed\r\n") == 0);
+  CHECK(post.find("\r\nAllow: GET\r\n") != std::string::npos);
+  CHECK(ask("hello\n").find("HTTP/1.1 400 Bad Request\r\n") == 0);
+  CHECK(mode_of(path) == 0660);
+
+  // Half a request does not keep the daemon from its end.
+  const UniqueFd half = connect_unix(path);
+  ::send(half.get(), "GET", 3, 0);
+  daemon.signal(SIGTERM);
+  CHECK(read_to_end(half.get()).empty());
+  CHECK(daemon.wait() == 0);
+}
+
+TEST_CASE("metrics are for this host alone") {
+  Fixture f;
+  f.listen_on("unix:" + f.socket, "metrics = [\"inet:0.0.0.0:9101\"]\nnetworks = [\"10.0.0.0/8\"]\n");
+  DaemonProcess daemon(f.dir, f.start());
+  CHECK(daemon.wait() == 78);
+  CHECK(daemon.output().find("maps.metrics: \"inet:0.0.0.0:9101\" must be for this host alone") != std::string::npos);
 }
 
 TEST_CASE("more connections than allowed are closed at once") {

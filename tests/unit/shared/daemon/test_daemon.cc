@@ -11,6 +11,7 @@ namespace {
 using namespace vmail;
 
 int sessions = 0;
+metrics::Counter* lines = nullptr;
 
 class LineSession final : public Session {
  public:
@@ -24,6 +25,7 @@ class LineSession final : public Session {
     if (line_ == "slow\n" || line_ == "stuck\n") return channel_.pause();
     channel_.send(line_);
     line_.clear();
+    lines->add();
   }
   void on_end_of_input() override { channel_.close(); }
   void on_drain() override {
@@ -59,6 +61,7 @@ class TestService final : public daemon::Service {
     if (request.at("command") == "status") return {{"database", settings_.database.name}, {"sessions", sessions}};
     return {{"error", "no such command"}};
   }
+  void metrics(metrics::Registry& registry) override { lines = &registry.counter("test_lines_total", "Lines."); }
   void stop() override { log::info("stop with {} sessions", sessions); }
 
  private:
@@ -72,6 +75,7 @@ int main(int argc, char** argv) {
   program.name = "test-daemon";
   program.summary = "Tests the skeleton of the daemons";
   program.control_path = [](const config::Settings& settings) { return settings.maps.control; };
+  program.metrics = [](const config::Settings& settings) { return settings.maps.metrics; };
   program.make = [](Loop&, const config::Settings& settings) { return std::make_unique<TestService>(settings); };
   program.check = [](const config::Settings& settings) {
     if (settings.database.name == "refused") throw config::Error("database.name: this daemon refuses it");

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-namespace vmail::daemon {
+namespace vmail {
 
 class Networks {
  public:
-  // Throws config::Error naming the text that is no network. An empty list admits loopback alone.
+  // Throws std::invalid_argument: which text is no network, and why. An empty list admits loopback alone.
   explicit Networks(const std::vector<std::string>& texts);
   bool contains(const sockaddr_storage& address) const;
   bool is_loopback_only() const { return loopback_only_; }
@@ -28,4 +28,4 @@ class Networks {
   bool loopback_only_ = false;
 };
 
-}  // namespace vmail::daemon
+}  // namespace vmail

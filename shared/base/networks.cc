@@ -1,14 +1,14 @@
-#include "shared/daemon/networks.h"
+#include "shared/base/networks.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include <cstring>
+#include <stdexcept>
 
 #include "shared/base/text.h"
-#include "shared/config/config.h"
 
-namespace vmail::daemon {
+namespace vmail {
 namespace {
 
 using Bytes16 = std::array<std::uint8_t, 16>;
@@ -52,13 +52,13 @@ void Networks::add(const std::string& text) {
   } else if (::inet_pton(AF_INET6, address.c_str(), &v6) == 1) {
     std::memcpy(network.bytes.data(), &v6, 16);
   } else {
-    throw config::Error("networks: \"" + printable(text) + "\" is not a network such as 10.0.0.0/8 or 2001:db8::/32");
+    throw std::invalid_argument("\"" + printable(text) + "\" is not a network such as 10.0.0.0/8 or 2001:db8::/32");
   }
   std::uint64_t bits = width;
   if (slash != std::string::npos) {
     const auto number = parse_number(std::string_view(text).substr(slash + 1));
     if (!number || *number > width) {
-      throw config::Error("networks: \"" + printable(text) + "\": the prefix is a number from 0 to " +
+      throw std::invalid_argument("\"" + printable(text) + "\": the prefix is a number from 0 to " +
                           std::to_string(width));
     }
     bits = *number;
@@ -82,4 +82,4 @@ bool Networks::contains(const sockaddr_storage& address) const {
   return false;
 }
 
-}  // namespace vmail::daemon
+}  // namespace vmail
