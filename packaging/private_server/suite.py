@@ -104,6 +104,7 @@ class Suite:
         self.run = folder.make("vmailkit/run")
         for name, mode, uid in (("maps", 0o750, MAPS_UID), ("auth", 0o755, AUTH_UID), ("store", 0o750, MAIL_UID)):
             folder.make("vmailkit/run/" + name, mode, (uid, uid))
+            folder.make("vmailkit/state/" + name, 0o700, (uid, uid))
         folder.make("postfix/queue/vmailkit")
         self.credentials = os.path.join(self.run, "auth/credentials")
         self._write_config(database_hosts, settings or {}, credentials_peers)
@@ -138,6 +139,9 @@ class Suite:
 
     def password_file(self, section):
         return os.path.join(self.etc, section + ".password")
+
+    def state_folder(self, section):
+        return os.path.join(self.path, "state", section)
 
     def hand_over_passwords(self):
         """Gives each password file that vmailctl made to its daemon's user, which has no account here."""
@@ -177,6 +181,7 @@ class Suite:
         }
         for section in ("maps", "auth", "store"):
             sections[section]["database_password_file"] = self.password_file(section)
+            sections[section]["state"] = self.state_folder(section)
         if credentials_peers:
             sections["auth"]["credentials"] = self.credentials
             sections["auth"]["credentials_peers"] = [str(uid) for uid in credentials_peers]
