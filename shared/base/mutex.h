@@ -1,6 +1,7 @@
 // std::mutex with clang's thread-safety attributes: `clang++ -Wthread-safety` then proves which members it guards.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -42,6 +43,13 @@ class Condition {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     condition_.wait(lock);
     lock.release();
+  }
+  // False when the time came first.
+  bool wait_until(Mutex& mutex, std::chrono::steady_clock::time_point time) VMAIL_REQUIRES(mutex) {
+    std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
+    const bool woken = condition_.wait_until(lock, time) == std::cv_status::no_timeout;
+    lock.release();
+    return woken;
   }
   void notify_one() { condition_.notify_one(); }
   void notify_all() { condition_.notify_all(); }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <unordered_map>
 #include <utility>
 
@@ -25,6 +26,8 @@ namespace {
 constexpr std::size_t kMaxStatements = 100;
 // A cell longer than this is fetched a second time, into a buffer of its length.
 constexpr std::size_t kCell = 256;
+// A row takes less time than to ask what time it is.
+constexpr std::uint64_t kRowsPerNote = 256;
 
 struct CloseConnection {
   void operator()(MYSQL* mysql) const { mysql_close(mysql); }
@@ -130,6 +133,7 @@ struct Connection::State {
   // thread must never hit a number that was given to somebody else in between.
   UniqueFd socket;
   bool usable = true;
+  std::atomic<Instant> last_row{Instant{}};
   std::unordered_map<std::string, StatementPtr> statements;  // closed before the connection: declared after it
 
   Error error() const { return make_error(context, mysql_errno(mysql.get()), mysql_error(mysql.get())); }
@@ -150,6 +154,7 @@ struct Connection::State {
 Options Options::copy() const {
   Options other;
   other.hosts = hosts;
+  other.write_hosts = write_hosts;
   other.database = database;
   other.user = user;
   other.password = password.copy();
@@ -167,6 +172,10 @@ Options options_from(const config::Settings& settings, std::string user, Secret 
   Options options;
   for (const auto& host : database.hosts) options.hosts.push_back(parse_host(host));
   if (options.hosts.empty()) throw config::Error("database.hosts: it is empty; name at least one host");
+  for (const auto& host : database.write_hosts) {
+    options.write_hosts.push_back(parse_host(host, "database.write_hosts"));
+  }
+  if (options.write_hosts.empty()) options.write_hosts = options.hosts;
   options.database = database.name;
   options.user = std::move(user);
   options.password = std::move(password);
@@ -183,12 +192,12 @@ std::string Host::text() const {
   return name.find(':') == std::string::npos ? fmt::format("{}:{}", name, port) : fmt::format("[{}]:{}", name, port);
 }
 
-Host parse_host(const std::string& text) {
+Host parse_host(const std::string& text, const char* setting) {
   const auto refuse = [&](const char* why) {
     return config::Error(
-        fmt::format("database.hosts: '{}' {}; a host is \"unix:/path/of/the.sock\", \"name\", \"name:port\" or \"[IPv6 "
+        fmt::format("{}: '{}' {}; a host is \"unix:/path/of/the.sock\", \"name\", \"name:port\" or \"[IPv6 "
                     "address]:port\"",
-                    printable(text), why));
+                    setting, printable(text), why));
   };
   Host host;
   std::string_view rest = text;
@@ -288,6 +297,9 @@ void Connection::give_up() {
   state_->usable = false;
   interrupt();
 }
+Instant Connection::last_row() const {
+  return state_->last_row;
+}
 bool Connection::usable() const {
   return state_->usable;
 }
@@ -384,7 +396,13 @@ void Connection::stream(const std::string& sql, const std::function<void(Cells)>
   }
   try {
     const ResultPtr metadata{mysql_stmt_result_metadata(statement)};
-    if (metadata) state_->each_row(statement, mysql_num_fields(metadata.get()), false, on_row);
+    std::uint64_t rows = 0;
+    if (metadata) {
+      state_->each_row(statement, mysql_num_fields(metadata.get()), false, [&](Cells cells) {
+        if (rows++ % kRowsPerNote == 0) state_->last_row = std::chrono::steady_clock::now();
+        on_row(cells);
+      });
+    }
     mysql_stmt_free_result(statement);
   } catch (...) {
     // The library would read all that is still to come before it does anything else, closing included.

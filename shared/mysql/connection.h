@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "shared/base/clock.h"
 #include "shared/base/secret.h"
 #include "shared/config/settings.h"
 
@@ -26,11 +27,11 @@ struct Host {
   unsigned port = 3306;
   std::string text() const;  // as in the configuration, for logs
 };
-// Throws config::Error that names the value.
-Host parse_host(const std::string& text);
+// Throws config::Error that names the value, and the setting that it is of.
+Host parse_host(const std::string& text, const char* setting = "database.hosts");
 
 enum class ErrorKind {
-  Lost,       // cannot connect, or the connection broke: another try on a fresh connection may work
+  Lost,       // cannot connect, the connection broke, or the host cannot serve now: another try may work, elsewhere too
   Timeout,    // the server gave up waiting or computing
   Denied,     // wrong password, no such user, no grant: the message says what to do
   Schema,     // a database, table or column is missing: `vmailctl schema status` tells
@@ -54,7 +55,8 @@ class Error : public std::runtime_error {
 
 struct Options {
   std::vector<Host> hosts;
-  std::string database;  // may be empty: none selected
+  std::vector<Host> write_hosts;  // for what is written
+  std::string database;           // may be empty: none selected
   std::string user;
   Secret password;  // empty: none (UNIX-socket authentication)
   std::string tls = "off";
@@ -105,6 +107,8 @@ class Connection {
   // Ends it: whoever holds it (a Pool) opens another one for the next question.
   void give_up();
   bool usable() const;  // false after that
+  // From any thread: when stream() last had rows; long ago when it never had.
+  Instant last_row() const;
   // From any thread while the Connection lives: ends a call that blocks, by shutting the socket down; it then throws
   // Lost.
   void interrupt();

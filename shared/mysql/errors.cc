@@ -10,9 +10,11 @@ namespace vmail::mysql {
 ErrorKind classify(unsigned code) {
   switch (code) {
     case 1040:  // too many connections
+    case 1047:  // WSREP has not yet prepared the node: it has lost its cluster
     case 1053:  // server shutdown in progress
     case 1077:  // normal shutdown
     case 1079:  // shutdown complete
+    case 1135:  // cannot make a thread
     case 1158:  // network error, reading
     case 1159:  // network timeout, reading
     case 1160:  // network error, writing
@@ -32,6 +34,7 @@ ErrorKind classify(unsigned code) {
     case 2026:  // TLS
     case 2027:  // malformed packet
     case 2055:  // lost connection, with the system's error
+    case 3032:  // offline mode (MySQL)
     case 3159:  // insecure transport is forbidden (MySQL)
     case 4031:  // disconnected for inactivity (MySQL)
       return ErrorKind::Lost;

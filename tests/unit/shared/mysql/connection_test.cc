@@ -72,6 +72,7 @@ TEST_CASE("an error says what to do") {
       {2002, "Can't connect", ErrorKind::Lost, "check that the server runs"},
       {2026, "TLS/SSL error", ErrorKind::Lost, "database.tls"},
       {1040, "Too many connections", ErrorKind::Lost, "database.connections"},
+      {1047, "WSREP has not yet prepared node for application use", ErrorKind::Lost, ""},
       {2006, "Server has gone away", ErrorKind::Lost, ""},
       {1969, "max_statement_time exceeded", ErrorKind::Timeout, ""},
       {1062, "Duplicate entry", ErrorKind::Duplicate, ""},
