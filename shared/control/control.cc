@@ -48,7 +48,8 @@ UniqueFd connect_to(const std::string& path, std::chrono::milliseconds deadline)
     const std::string what = path + ": " + std::strerror(error);
     if (error == ENOENT || error == ECONNREFUSED) throw NobodyListens(what + " (is the daemon running?)");
     if (error == EAGAIN) throw no_answer(path);
-    throw Error(what + (error == EACCES ? " (only root and the daemon's own user may)" : ""));
+    if (error == EACCES) throw NotPermitted(what + " (only root and the daemon's own user may)");
+    throw Error(what);
   }
   return fd;
 }
@@ -98,7 +99,7 @@ nlohmann::json call(const std::string& socket_path, const nlohmann::json& reques
     switch (decoder.next(reply, why)) {
       case Decoder::State::Message:
         if (const auto error = reply.find("error"); error != reply.end()) {
-          throw Error(socket_path + ": " + (error->is_string() ? error->get<std::string>() : error->dump()));
+          throw Refused(socket_path + ": " + (error->is_string() ? error->get<std::string>() : error->dump()));
         }
         return reply;
       case Decoder::State::Malformed:

@@ -38,8 +38,19 @@ class NobodyListens : public Error {
   using Error::Error;
 };
 
-// Blocking; for command line tools. Throws NobodyListens, or another Error: no permission, deadline passed, or the
-// daemon's own refusal (a reply {"error": "..."}).
+// Only root and the daemon's own user may connect.
+class NotPermitted : public Error {
+ public:
+  using Error::Error;
+};
+
+// The daemon's own answer: a reply {"error": "..."}.
+class Refused : public Error {
+ public:
+  using Error::Error;
+};
+
+// Blocking; for command line tools. Throws one of the above, or another Error, such as for a deadline that has passed.
 nlohmann::json call(const std::string& socket_path, const nlohmann::json& request, std::chrono::milliseconds deadline);
 
 }  // namespace vmail::control
