@@ -15,6 +15,7 @@ comes about.
 
 from .dovecot import Dovecot
 from .folder import TemporaryFolder
+from .galera import Galera
 from .mariadb import DatabaseError, MariaDB
 from .postfix import Postfix
 from .process import Process, ServerError, free_port, wait_until
@@ -25,6 +26,7 @@ from .suite import Suite
 __all__ = [
     "DatabaseError",
     "Dovecot",
+    "Galera",
     "MariaDB",
     "Postfix",
     "Process",

@@ -35,8 +35,8 @@ class MariaDB:
         self.port = free_port()
         self.process = None
 
-    def start(self):
-        """Returns when it answers. The same socket and port each time."""
+    def start(self, *options):
+        """Returns when it answers. The same socket and port each time; the options are for this start alone."""
         if not os.path.isdir(self.data):
             self._install()
         self.process = Process(
@@ -56,12 +56,13 @@ class MariaDB:
                 "--innodb-flush-log-at-trx-commit=2",
                 "--max-connections=200",
                 *self._options,
+                *options,
             ],
             self.log,
             user=self._account[0],
             groups=[self._account[1]],
         )
-        self.process.wait_until(self._up, 60, "the start of mariadbd")
+        self.process.wait_until(self._up, 120, "the start of mariadbd")
         return self
 
     def stop(self):
