@@ -19,6 +19,20 @@ std::array<char, 65536>& shared_buffer() {
   thread_local std::array<char, 65536> buffer;
   return buffer;
 }
+
+// What a session sends inside a call of its channel is put together here, and mostly goes out at once: only what the
+// peer does not take needs memory of the channel. Calls are never nested.
+std::string& shared_output() {
+  thread_local std::string output;
+  return output;
+}
+
+// It may have held a password; and one large reply is no reason to keep its memory.
+void empty(std::string& output) {
+  explicit_bzero(output.data(), output.size());
+  output.clear();
+  if (output.capacity() > 65536) output.shrink_to_fit();
+}
 }  // namespace
 
 Channel::Channel(Loop& loop, UniqueFd fd, Peer peer)
@@ -54,49 +68,82 @@ void Channel::readable() {
     if (errno != EAGAIN && errno != EINTR) return abort();
     return wait_readable();
   }
+  call([this, &buffer, got](Session& session) {
+    if (got == 0) {
+      ended_ = true;
+      session.on_end_of_input();
+    } else {
+      session.on_bytes(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
+      explicit_bzero(buffer.data(), static_cast<std::size_t>(got));  // it may have held a password
+    }
+  });
+}
+
+template <class Action>
+void Channel::call(Action&& action) {
+  std::string& output = shared_output();
+  assert(output.empty());
   corked_ = true;
   // The session may close its channel inside the call; it is kept until the call has returned.
   const auto session = session_;
-  if (got == 0) {
-    ended_ = true;
-    session->on_end_of_input();
-  } else {
-    session->on_bytes(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
-    explicit_bzero(buffer.data(), static_cast<std::size_t>(got));  // it may have held a password
-  }
+  action(*session);
   corked_ = false;
-  flush();
-  wait_readable();
+  write(output);
+  empty(output);
 }
 
 void Channel::send(std::string_view bytes) {
   assert(loop_.on_loop());
   if (state_ != State::Open) return;
-  out_ += bytes;
-  if (out_.size() > kMaxUnread) {
-    log::warning("peer={}: cut off: it left {} bytes of replies unread", peer_.address, out_.size());
+  std::string& output = shared_output();
+  const std::size_t unread = out_.size() + (corked_ ? output.size() : 0) + bytes.size();
+  if (unread > kMaxUnread) {
+    log::warning("peer={}: cut off: it left {} bytes of replies unread", peer_.address, unread);
     return abort();
   }
-  if (!corked_) flush();
+  if (corked_) {
+    output += bytes;
+  } else {
+    write(bytes);
+  }
+}
+
+// After what waits already. Without a session, which is still being made, everything waits.
+void Channel::write(std::string_view bytes) {
+  if (state_ == State::Closed) return;
+  if (session_ && out_.empty() && !put(bytes)) return abort();
+  out_ += bytes;
+  go_on();
+}
+
+// Takes what the socket takes from the front of `bytes`; false when there is nobody any more.
+bool Channel::put(std::string_view& bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return errno == EAGAIN;
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  return true;
 }
 
 void Channel::flush() {
-  if (writing_ || !session_ || state_ == State::Closed) return;
-  std::size_t done = 0;
-  while (done < out_.size()) {
-    const ssize_t sent =
-        ::send(socket_.native_handle(), out_.data() + done, out_.size() - done, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && errno == EAGAIN) break;
-    if (sent < 0) return abort();
-    done += static_cast<std::size_t>(sent);
-  }
-  out_.erase(0, done);
+  if (state_ == State::Closed) return;
+  std::string_view rest = out_;
+  if (!put(rest)) return abort();
+  out_.erase(0, out_.size() - rest.size());
+  go_on();
+}
+
+// Waits for what is to come next.
+void Channel::go_on() {
+  if (!session_) return;
   if (out_.empty()) {
     std::string().swap(out_);  // an idle connection owns no buffer
     if (state_ == State::Closing) return finish();
     return wait_readable();
   }
+  if (writing_) return;
   writing_ = true;
   socket_.async_wait(asio::posix::stream_descriptor::wait_write,
                      [self = shared_from_this()](const asio::error_code& error) {
@@ -135,7 +182,7 @@ void Channel::close() {
   if (state_ != State::Open) return;
   set_deadline(kCloseGrace, "it did not take its last reply");
   state_ = State::Closing;
-  if (!corked_) flush();
+  if (!corked_) go_on();
 }
 
 void Channel::abort() {
@@ -146,12 +193,7 @@ void Channel::abort() {
 }
 
 void Channel::drain() {
-  if (state_ != State::Open) return;
-  const auto session = session_;
-  corked_ = true;
-  session->on_drain();
-  corked_ = false;
-  flush();
+  if (state_ == State::Open) call([](Session& session) { session.on_drain(); });
 }
 
 void Channel::finish() {

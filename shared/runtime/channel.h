@@ -65,9 +65,14 @@ class Channel : public std::enable_shared_from_this<Channel> {
  private:
   enum class State { Open, Closing, Closed };
 
+  template <class Action>
+  void call(Action&& action);
   void wait_readable();
   void readable();
+  void write(std::string_view bytes);
+  bool put(std::string_view& bytes);
   void flush();
+  void go_on();
   void finish();
 
   Loop& loop_;
