@@ -1,12 +1,13 @@
 """A private MariaDB server."""
 
+import glob
 import os
 import pwd
 import signal
 import subprocess
 
 from .folder import TemporaryFolder
-from .process import Process, free_port
+from .process import Process, free_port, wait_until
 
 
 class DatabaseError(Exception):
@@ -77,6 +78,7 @@ class MariaDB:
     def freeze(self):
         """It keeps its connections and accepts new ones, and answers nothing."""
         self.process.signal(signal.SIGSTOP)
+        wait_until(self._stands, 30, "all threads of mariadbd to stand still")
 
     def thaw(self):
         self.process.signal(signal.SIGCONT)
@@ -106,6 +108,16 @@ class MariaDB:
         if done.returncode != 0:
             raise DatabaseError(done.stderr.decode(errors="replace").strip())
         return done.stdout.decode()
+
+    def _stands(self):
+        for file in glob.glob(f"/proc/{self.process.pid}/task/*/stat"):
+            try:
+                with open(file, encoding="ascii", errors="replace") as stat:
+                    if stat.read().rpartition(")")[2].split()[0] != "T":
+                        return False
+            except OSError:  # that thread has ended
+                pass
+        return True
 
     def _up(self):
         try:

@@ -55,6 +55,7 @@ struct Pool::Front {
   std::set<std::pair<Instant, std::uint64_t>> wakes;  // of what is pending, the first is what the timer waits for
   std::set<std::string> failing;                      // names of questions that fail though a host answers
   std::uint64_t next_id = 1;
+  Instant armed = Instant::max();  // when the timer fires; max: it does not
   Counters counters;
   Timer timer;
 };
@@ -220,15 +221,15 @@ void Pool::stop() {
   for (auto& entry : pending) entry.second.done(&reason);
 }
 
+// A timer that fires for a question which has long been answered costs less than one set anew for each.
 void Pool::Front::arm() {
-  if (wakes.empty()) {
-    timer.cancel();
-    return;
-  }
-  timer.start(std::max(Duration::zero(), wakes.begin()->first - clock.now()), [this] { wake_up(); });
+  if (wakes.empty() || armed <= wakes.begin()->first) return;
+  armed = wakes.begin()->first;
+  timer.start(std::max(Duration::zero(), armed - clock.now()), [this] { wake_up(); });
 }
 
 void Pool::Front::wake_up() {
+  armed = Instant::max();
   const Instant now = clock.now();
   while (!wakes.empty() && wakes.begin()->first <= now) {
     const std::uint64_t id = wakes.begin()->second;
