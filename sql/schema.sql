@@ -59,7 +59,25 @@ CREATE TABLE IF NOT EXISTS virtual_relay_domains (
   PRIMARY KEY (name)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
 
+-- The change feed: what has changed, as the triggers of sql/feed.sql note it. `vmailctl schema feed on` makes those.
+CREATE TABLE IF NOT EXISTS vmailkit_changes (
+  id bigint unsigned NOT NULL AUTO_INCREMENT,
+  kind varchar(16) NOT NULL,
+  name varchar(255) NOT NULL DEFAULT '',
+  noted_at timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  PRIMARY KEY (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- At most one row: which feed it is, drawn at random whenever the triggers are made, and whether it is wanted.
+CREATE TABLE IF NOT EXISTS vmailkit_feed (
+  id tinyint NOT NULL,
+  identity varchar(64) NOT NULL,
+  enable tinyint NOT NULL DEFAULT 1,
+  PRIMARY KEY (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
+
 INSERT IGNORE INTO vmailkit_schema (version, name) VALUES
   (1, 'indexes'),
   (2, 'wide-columns'),
-  (3, 'domain-kinds');
+  (3, 'domain-kinds'),
+  (4, 'change-feed');

@@ -30,6 +30,9 @@ int schema_verify(const App& app, const std::string& from);
 int schema_print(const App& app);
 int schema_grants(const App& app, const std::string& from);
 
+// feed_commands.cc
+int schema_feed(const App& app, bool on);
+
 // What becomes of the mail of a mailbox that is removed.
 enum class MailFate { Keep, Archive, Purge };
 

@@ -63,6 +63,10 @@ void add_schema(CLI::App& program, Arguments& a) {
   })->add_flag("--dry-run", a.flag, "Show what would be done, change nothing");
   with_from(add(*schema, a, "verify", "Check tables, indexes, users, rights and password files",
                 [&a](const App& app) { return schema_verify(app, a.from); }));
+  CLI::App* feed = schema->add_subcommand("feed", "Triggers that tell the daemons what changes")->require_subcommand(1);
+  add(*feed, a, "on", "Make or repair them", [](const App& app) { return schema_feed(app, true); });
+  add(*feed, a, "off", "Remove them: changes are then seen as lifetimes end",
+      [](const App& app) { return schema_feed(app, false); });
   schema->add_subcommand("print", "The schema as SQL")->callback([&a] {
     a.command = schema_print;
     a.needs_settings = false;

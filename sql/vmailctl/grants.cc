@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <stdexcept>
 
 #include "shared/base/text.h"
@@ -23,24 +24,40 @@ bool is_word(std::string_view text) {
   return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string_view::npos;
 }
 
-TableGrant parse_grant(std::string_view file_name, std::string_view statement) {
+std::string_view eat_word(std::string_view& text) {
+  const auto end = std::min(text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), text.size());
+  const std::string_view word = text.substr(0, end);
+  text.remove_prefix(end);
+  return word;
+}
+
+Grant parse_grant(std::string_view file_name, std::string_view statement) {
   const auto bad = [&] {
     return std::runtime_error(fmt::format("{}: not of the shape that grants have: {}", file_name, statement));
   };
   std::string_view rest = statement;
-  if (!eat(rest, "GRANT SELECT (")) throw bad();
-  const auto close = rest.find(')');
-  if (close == std::string_view::npos) throw bad();
-  TableGrant grant;
-  for (const auto& column : split(rest.substr(0, close), ',')) {
-    if (!is_word(trim(column)) || !grant.columns.emplace(trim(column)).second) throw bad();
+  if (!eat(rest, "GRANT ")) throw bad();
+  Grant grant;
+  grant.privilege = eat_word(rest);
+  if (grant.privilege == "SELECT" || grant.privilege == "INSERT") {
+    const auto close = rest.find(')');
+    if (!eat(rest, " (") || close == std::string_view::npos) throw bad();
+    for (const auto& column : split(rest.substr(0, close - 2), ',')) {
+      if (!is_word(trim(column)) || !grant.columns.emplace(trim(column)).second) throw bad();
+    }
+    rest.remove_prefix(close - 1);
+  } else if (grant.privilege != "TRIGGER" && grant.privilege != "DELETE" && grant.privilege != "EXECUTE") {
+    throw bad();
   }
-  rest.remove_prefix(close);
-  if (!eat(rest, ") ON mailserver.")) throw bad();
+  if (!eat(rest, " ON ")) throw bad();
+  if (eat(rest, "FUNCTION ")) grant.on = Grant::On::Function;
+  if (eat(rest, "PROCEDURE ")) grant.on = Grant::On::Procedure;
+  if ((grant.on == Grant::On::Table) == (grant.privilege == "EXECUTE")) throw bad();
   const auto space = rest.find(' ');
-  if (space == std::string_view::npos || !is_word(rest.substr(0, space))) throw bad();
-  grant.table = rest.substr(0, space);
-  rest.remove_prefix(space);
+  if (!eat(rest, "mailserver.") || space == std::string_view::npos) throw bad();
+  grant.object = rest.substr(0, space - std::string_view("mailserver.").size());
+  if (!is_word(grant.object)) throw bad();
+  rest.remove_prefix(grant.object.size());
   if (!eat(rest, " TO 'vmailkit-") || rest.size() < 14 || rest.substr(rest.size() - 13) != "'@'localhost'") throw bad();
   return grant;
 }
@@ -50,19 +67,50 @@ std::string account_name(mysql::Connection& connection, const Account& account, 
 }
 
 std::string grant_statement(mysql::Connection& connection, const std::string& database, const std::string& name,
-                            const TableGrant& grant) {
+                            const Grant& grant) {
   std::string columns;
   for (const auto& column : grant.columns) {
-    columns += (columns.empty() ? "" : ", ") + connection.quote_identifier(column);
+    columns += (columns.empty() ? " (" : ", ") + connection.quote_identifier(column);
   }
-  return fmt::format("GRANT SELECT ({}) ON {}.{} TO {}", columns, connection.quote_identifier(database),
-                     connection.quote_identifier(grant.table), name);
+  if (!columns.empty()) columns += ')';
+  const char* const on = grant.on == Grant::On::Function    ? "FUNCTION "
+                         : grant.on == Grant::On::Procedure ? "PROCEDURE "
+                                                            : "";
+  return fmt::format("GRANT {}{} ON {}{}.{} TO {}", grant.privilege, columns, on, connection.quote_identifier(database),
+                     connection.quote_identifier(grant.object), name);
+}
+
+// As check_grants() writes them.
+std::set<std::string> lines_of(const std::string& database, const Grant& grant) {
+  const std::string object = fmt::format("{} {}.{}", grant.privilege, database, grant.object);
+  if (grant.columns.empty()) return {object};
+  std::set<std::string> lines;
+  for (const auto& column : grant.columns) lines.insert(object + '.' + column);
+  return lines;
+}
+
+std::set<std::string> routines_of(mysql::Connection& connection, const std::string& database) {
+  const mysql::Value parameters[] = {database};
+  std::set<std::string> names;
+  for (const auto& row :
+       connection.query("SELECT routine_name FROM information_schema.routines WHERE routine_schema = ?", parameters)
+           .rows) {
+    names.insert(row.at(0).value_or(""));
+  }
+  return names;
+}
+
+std::vector<Grant> grants_of(std::string_view section) {
+  for (const auto& text : grant_texts()) {
+    if (text.name == std::string(section) + ".sql") return parse_grants(text.name, text.text);
+  }
+  throw std::logic_error("there are no such grants");
 }
 
 }  // namespace
 
-std::vector<TableGrant> parse_grants(std::string_view file_name, std::string_view text) {
-  std::vector<TableGrant> grants;
+std::vector<Grant> parse_grants(std::string_view file_name, std::string_view text) {
+  std::vector<Grant> grants;
   for (const auto& statement : split_statements(text)) grants.push_back(parse_grant(file_name, statement));
   if (grants.empty()) throw std::runtime_error(fmt::format("{}: no grant in it", file_name));
   return grants;
@@ -74,12 +122,12 @@ std::vector<Account> accounts_of(const config::Settings& settings) {
       {"auth", settings.auth.database_user, settings.auth.database_password_file, "vmailkit-auth", {}},
       {"store", settings.store.database_user, settings.store.database_password_file, settings.mailboxes.owner, {}},
   };
-  for (auto& account : accounts) {
-    for (const auto& text : grant_texts()) {
-      if (text.name == account.section + ".sql") account.grants = parse_grants(text.name, text.text);
-    }
-  }
+  for (auto& account : accounts) account.grants = grants_of(account.section);
   return accounts;
+}
+
+Account feed_account() {
+  return {"feed", "vmailkit-feed", "", "", grants_of("feed"), true};
 }
 
 std::vector<std::string> hosts_of(const config::Settings& settings, const std::string& from) {
@@ -110,30 +158,39 @@ GrantCheck check_grants(mysql::Connection& connection, const std::string& databa
     return check;
   }
 
-  std::set<std::string> wanted;
+  const std::set<std::string> routines = routines_of(connection, database);
+  std::set<std::string> wanted, without_routine;
   for (const auto& grant : account.grants) {
-    for (const auto& column : grant.columns)
-      wanted.insert(fmt::format("SELECT {}.{}.{}", database, grant.table, column));
+    const bool there = grant.on == Grant::On::Table || routines.count(grant.object) > 0;
+    (there ? wanted : without_routine).merge(lines_of(database, grant));
   }
   std::set<std::string> found;
-  const auto collect = [&](const std::string& sql) {
-    for (const auto& row : connection.query(sql, known).rows) {
+  const auto collect = [&](const std::string& sql, std::span<const mysql::Value> parameters) {
+    for (const auto& row : connection.query(sql, parameters).rows) {
+      if (account.of_server && row.size() > 1 && row[1] != database) continue;
       std::string line = row.at(0).value_or("");
       for (std::size_t i = 1; i < row.size(); ++i) line += (i == 1 ? ' ' : '.') + row[i].value_or("");
-      found.insert(std::move(line));
+      if (without_routine.count(line) == 0) found.insert(std::move(line));
     }
   };
   collect(
-      "SELECT privilege_type FROM information_schema.user_privileges WHERE grantee = ? AND privilege_type <> 'USAGE'");
+      "SELECT privilege_type FROM information_schema.user_privileges WHERE grantee = ? AND privilege_type <> 'USAGE'",
+      known);
   collect(
       "SELECT privilege_type, table_schema FROM information_schema.schema_privileges"
-      " WHERE grantee = ? AND privilege_type <> 'USAGE'");
+      " WHERE grantee = ? AND privilege_type <> 'USAGE'",
+      known);
   collect(
       "SELECT privilege_type, table_schema, table_name FROM information_schema.table_privileges"
-      " WHERE grantee = ? AND privilege_type <> 'USAGE'");
+      " WHERE grantee = ? AND privilege_type <> 'USAGE'",
+      known);
   collect(
       "SELECT privilege_type, table_schema, table_name, column_name FROM information_schema.column_privileges"
-      " WHERE grantee = ?");
+      " WHERE grantee = ?",
+      known);
+  // information_schema knows nothing of rights to routines.
+  const mysql::Value user_and_host[] = {account.user, host};
+  collect("SELECT UPPER(proc_priv), db, routine_name FROM mysql.procs_priv WHERE user = ? AND host = ?", user_and_host);
   std::set_difference(wanted.begin(), wanted.end(), found.begin(), found.end(), std::back_inserter(check.missing));
   std::set_difference(found.begin(), found.end(), wanted.begin(), wanted.end(), std::back_inserter(check.extra));
   return check;
@@ -147,8 +204,27 @@ void repair_account(mysql::Connection& connection, const std::string& database, 
   connection.run("ALTER USER " + name + identified);
   const GrantCheck before = check_grants(connection, database, account, host);
   if (!before.extra.empty()) connection.run("REVOKE ALL PRIVILEGES, GRANT OPTION FROM " + name);
-  if (before.extra.empty() && before.missing.empty()) return;
-  for (const auto& grant : account.grants) connection.run(grant_statement(connection, database, name, grant));
+  grant_missing(connection, database, account, host);
+}
+
+void grant_missing(mysql::Connection& connection, const std::string& database, const Account& account,
+                   const std::string& host) {
+  const auto missing = check_grants(connection, database, account, host).missing;
+  for (const auto& grant : account.grants) {
+    const auto lines = lines_of(database, grant);
+    const bool lacks =
+        std::any_of(missing.begin(), missing.end(), [&](const auto& line) { return lines.count(line) > 0; });
+    if (lacks) connection.run(grant_statement(connection, database, account_name(connection, account, host), grant));
+  }
+}
+
+std::vector<std::string> existing_hosts(mysql::Connection& connection, const std::string& user) {
+  const mysql::Value parameters[] = {user};
+  std::vector<std::string> hosts;
+  for (const auto& row : connection.query("SELECT host FROM mysql.user WHERE user = ?", parameters).rows) {
+    hosts.push_back(row.at(0).value_or(""));
+  }
+  return hosts;
 }
 
 }  // namespace vmail::sql

@@ -31,19 +31,6 @@ std::optional<uid_t> uid_of(const std::string& name) {
   return entry->pw_uid;
 }
 
-// 192 bits, in characters that need no escaping anywhere.
-Secret random_password() {
-  char bytes[24];
-  if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes) throw Refusal("the kernel gave no random bytes", "");
-  std::string text = base64_encode(std::string_view(bytes, sizeof bytes));
-  explicit_bzero(bytes, sizeof bytes);
-  for (char& c : text) {
-    if (c == '+') c = '-';
-    if (c == '/') c = '_';
-  }
-  return Secret::take(text);
-}
-
 // The new file stands whole beside the old one, then takes its name.
 void replace_file(const std::string& path, const Secret& password, std::optional<uid_t> owner) {
   const auto slash = path.rfind('/');
@@ -73,6 +60,18 @@ void replace_file(const std::string& path, const Secret& password, std::optional
 }
 
 }  // namespace
+
+Secret random_password() {
+  char bytes[24];
+  if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes) throw Refusal("the kernel gave no random bytes", "");
+  std::string text = base64_encode(std::string_view(bytes, sizeof bytes));
+  explicit_bzero(bytes, sizeof bytes);
+  for (char& c : text) {
+    if (c == '+') c = '-';
+    if (c == '/') c = '_';
+  }
+  return Secret::take(text);
+}
 
 PasswordFile ensure_password_file(const std::string& path, const std::string& owner) {
   PasswordFile result;

@@ -17,6 +17,9 @@ struct PasswordFile {
 // and mode, is on disk, and was never half written. Throws Refusal.
 PasswordFile ensure_password_file(const std::string& path, const std::string& owner);
 
+// 192 bits, in characters that need no escaping anywhere. Throws Refusal.
+Secret random_password();
+
 // What is wrong with the file, in words; empty when nothing is. Root can read it; nobody else needs to.
 std::string why_not_a_password_file(const std::string& path, const std::string& owner);
 

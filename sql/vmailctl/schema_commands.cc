@@ -5,6 +5,7 @@
 #include "shared/config/config.h"
 #include "shared/config/secret_file.h"
 #include "sql/vmailctl/app.h"
+#include "sql/vmailctl/feed_commands.h"
 #include "sql/vmailctl/grants.h"
 #include "sql/vmailctl/password_file.h"
 #include "sql/vmailctl/refusal.h"
@@ -152,14 +153,20 @@ int schema_init(const App& app, const std::string& from) {
   const std::string name = mysql::Connection::quote_identifier(app.settings.database.name);
   connection->run("CREATE DATABASE IF NOT EXISTS " + name + " CHARACTER SET utf8mb3");
   connection->run("USE " + name);
+  const SchemaLock lock(*connection);
   create_tables(app, *connection);
   Upgrades upgrades(*connection);
   upgrades.run([](const StepReport&) {});  // nothing, unless this program is newer than the tables
+  const FeedReport feed = ensure_feed(app, *connection);
   const Json users = grant_all(app, *connection, hosts);
   app.output.text(
       fmt::format("The database {} is ready, schema version {}.", app.settings.database.name, upgrades.version()));
+  tell_feed(app, feed);
   if (app.output.json()) {
-    app.output.object({{"database", app.settings.database.name}, {"version", upgrades.version()}, {"users", users}});
+    app.output.object({{"database", app.settings.database.name},
+                       {"version", upgrades.version()},
+                       {"feed", as_json(feed)},
+                       {"users", users}});
   } else {
     app.output.table(kGrantColumns, users);
   }
@@ -171,18 +178,22 @@ int schema_status(const App& app) {
   Upgrades upgrades(*connection);
   require_tables(app, upgrades);
   const auto reports = upgrades.look();
-  const bool good = all_done(reports);
+  const FeedReport feed = ChangeFeed(*connection, app.settings.database.name).look();
+  const bool steps_good = all_done(reports);
+  const bool good = steps_good && feed.good();
   const int version = upgrades.version();
   app.output.text(fmt::format("The database {} has schema version {} of {}.", app.settings.database.name, version,
                               Upgrades::newest_version()));
   if (version > Upgrades::newest_version()) app.output.note("the schema is newer than this program");
   tell(app, reports);
-  if (!good) app.output.text("vmailctl schema upgrade does what is pending, and tries again what was blocked.");
+  if (!steps_good) app.output.text("vmailctl schema upgrade does what is pending, and tries again what was blocked.");
+  tell_feed(app, feed);
   app.output.object({{"database", app.settings.database.name},
                      {"version", version},
                      {"newest", Upgrades::newest_version()},
                      {"good", good},
-                     {"steps", as_json(reports)}});
+                     {"steps", as_json(reports)},
+                     {"feed", as_json(feed)}});
   return good ? 0 : 1;
 }
 
@@ -203,20 +214,27 @@ int schema_upgrade(const App& app, bool dry_run) {
   };
 
   std::vector<StepReport> reports;
+  FeedReport feed;
   if (dry_run) {
     reports = upgrades.look();
+    feed = ChangeFeed(*connection, app.settings.database.name).look();
     for (const auto& report : reports) {
       if (report.statement.empty()) continue;
       announce(report);
       app.output.text(report.statement + ";");
     }
+    if (!feed.has_tables || (feed.wanted && !feed.good())) {
+      app.output.text("And the triggers of the change feed, as `vmailctl schema feed on` makes them.");
+    }
   } else {
+    const SchemaLock lock(*connection);
     reports = upgrades.run(announce);
+    feed = ensure_feed(app, *connection);
   }
   const bool blocked = std::any_of(reports.begin(), reports.end(),
                                    [](const auto& report) { return report.state == StepState::Blocked; });
   if (dry_run) {
-    app.output.text(all_done(reports) ? "Nothing to do." : "Nothing was changed (--dry-run).");
+    app.output.text(all_done(reports) && feed.good() ? "Nothing to do." : "Nothing was changed (--dry-run).");
   } else {
     app.output.text(
         fmt::format("The database {} has schema version {}.", app.settings.database.name, upgrades.version()));
@@ -228,6 +246,7 @@ int schema_upgrade(const App& app, bool dry_run) {
                  [](const auto& report) { return report.state == StepState::Blocked; });
     tell(app, blocked_only);
   }
+  if (!dry_run) tell_feed(app, feed);
   if (!dry_run && upgrades.version() != before) {
     app.output.text("The daemons' database users may need rights to what is new: vmailctl schema grants");
   }
@@ -235,8 +254,9 @@ int schema_upgrade(const App& app, bool dry_run) {
                      {"dry_run", dry_run},
                      {"before", before},
                      {"version", upgrades.version()},
-                     {"steps", as_json(reports)}});
-  return blocked ? 1 : 0;
+                     {"steps", as_json(reports)},
+                     {"feed", as_json(feed)}});
+  return blocked || (!dry_run && !feed.good()) ? 1 : 0;
 }
 
 int schema_verify(const App& app, const std::string& from) {
@@ -247,14 +267,16 @@ int schema_verify(const App& app, const std::string& from) {
   const auto reports = upgrades.look();
   const bool schema_good = all_done(reports);
   const auto problems = account_problems(app, *connection, hosts);
+  const FeedReport feed = ChangeFeed(*connection, app.settings.database.name).look();
   tell(app, reports);
   if (!schema_good) app.output.text("To mend the schema: vmailctl schema upgrade");
   for (const auto& problem : problems) app.output.text(problem);
   if (!problems.empty()) app.output.text("To mend users, rights and password files: vmailctl schema grants");
-  const bool good = schema_good && problems.empty();
+  tell_feed(app, feed);
+  const bool good = schema_good && problems.empty() && feed.good();
   if (good)
     app.output.text("All tables, columns, indexes, database users, rights and password files are as they should be.");
-  app.output.object({{"good", good}, {"steps", as_json(reports)}, {"problems", problems}});
+  app.output.object({{"good", good}, {"steps", as_json(reports)}, {"problems", problems}, {"feed", as_json(feed)}});
   return good ? 0 : 1;
 }
 
@@ -275,7 +297,11 @@ int schema_grants(const App& app, const std::string& from) {
     throw Refusal("this database still has an older schema, which lacks columns that the daemons read",
                   "Run `vmailctl schema upgrade` first.");
   }
+  // The account of its triggers is one of the users that a database from another server comes without.
+  const SchemaLock lock(*connection);
+  const FeedReport feed = ensure_feed(app, *connection);
   app.output.table(kGrantColumns, grant_all(app, *connection, hosts));
+  if (!feed.good()) tell_feed(app, feed);
   return 0;
 }
 

@@ -13,6 +13,7 @@ struct SqlText {
 
 std::span<const SqlText> schema_texts();   // schema.sql alone
 std::span<const SqlText> upgrade_texts();  // 0001 and later, in their order
-std::span<const SqlText> grant_texts();    // auth.sql, maps.sql, store.sql
+std::span<const SqlText> feed_texts();     // feed.sql alone
+std::span<const SqlText> grant_texts();    // auth.sql, feed.sql, maps.sql, store.sql
 
 }  // namespace vmail::sql

@@ -9,30 +9,21 @@
 #include "sql/vmailctl/sql_texts.h"
 
 namespace vmail::sql {
-namespace {
-
-// Nobody upgrades twice at once; the lock goes with the connection if we end early.
-class UpgradeLock {
- public:
-  explicit UpgradeLock(mysql::Connection& connection) : connection_(connection) {
-    const auto got = connection_.run("SELECT GET_LOCK('vmailkit_schema', 5)");
-    if (got.rows.at(0).at(0) != "1") {
-      throw Refusal("another `vmailctl schema` is at work on this server", "Wait for its end, then run this again.");
-    }
+SchemaLock::SchemaLock(mysql::Connection& connection) : connection_(connection) {
+  // It goes with the connection if we end early.
+  const auto got = connection_.run("SELECT GET_LOCK('vmailkit_schema', 5)");
+  if (got.rows.at(0).at(0) != "1") {
+    throw Refusal("another `vmailctl schema` is at work on this server", "Wait for its end, then run this again.");
   }
-  ~UpgradeLock() {
-    try {
-      connection_.run("DO RELEASE_LOCK('vmailkit_schema')");
-    } catch (const mysql::Error&) {
-      // The connection is gone, and the lock with it.
-    }
+}
+
+SchemaLock::~SchemaLock() {
+  try {
+    connection_.run("DO RELEASE_LOCK('vmailkit_schema')");
+  } catch (const mysql::Error&) {
+    // The connection is gone, and the lock with it.
   }
-
- private:
-  mysql::Connection& connection_;
-};
-
-}  // namespace
+}
 
 Upgrades::Upgrades(mysql::Connection& connection) : connection_(connection) {
   for (const auto& text : upgrade_texts()) files_.push_back(parse_upgrade(text.name, text.text));
@@ -117,7 +108,6 @@ std::vector<StepReport> Upgrades::look() {
 }
 
 std::vector<StepReport> Upgrades::run(const std::function<void(const StepReport&)>& tell) {
-  const UpgradeLock lock(connection_);
   // Strict: a value that does not fit is an error, never cut. And a table that somebody holds is given up for now, or
   // the statement that waits would make all readers wait behind it.
   connection_.run("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', SESSION lock_wait_timeout = 30");

@@ -27,6 +27,18 @@ struct StepReport {
   std::optional<std::string> stand_in;  // what serves meanwhile, when Blocked
 };
 
+// Held by whoever changes the schema, so that two of them do not meet. Throws Refusal when somebody else has it.
+class SchemaLock {
+ public:
+  explicit SchemaLock(mysql::Connection& connection);  // which must outlive it
+  ~SchemaLock();
+  SchemaLock(const SchemaLock&) = delete;
+  SchemaLock& operator=(const SchemaLock&) = delete;
+
+ private:
+  mysql::Connection& connection_;
+};
+
 class Upgrades {
  public:
   // The connection must outlive it and have the database selected.
@@ -42,8 +54,8 @@ class Upgrades {
   // Each step as the database is now.
   std::vector<StepReport> look();
   // Runs what is pending, in order, and tells of each step before it runs. Returns what look() says afterwards.
-  // Throws mysql::Error when the server refuses a statement: the next run goes on there. Takes a lock, so that two of
-  // them do not meet, and waits at most half a minute for somebody who holds a table.
+  // Throws mysql::Error when the server refuses a statement: the next run goes on there. The caller holds a SchemaLock.
+  // Waits at most half a minute for somebody who holds a table.
   std::vector<StepReport> run(const std::function<void(const StepReport&)>& tell);
 
   const std::vector<UpgradeFile>& files() const { return files_; }

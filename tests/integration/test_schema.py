@@ -44,6 +44,8 @@ MAPS_COLUMNS = {
     "virtual_alias_domains": {"name", "target", "enable"},
     "virtual_relay_domains": {"name", "enable"},
     "vmailkit_schema": {"version"},
+    "vmailkit_changes": {"id", "kind", "name", "noted_at"},
+    "vmailkit_feed": {"id", "identity", "enable"},
 }
 
 
@@ -92,6 +94,7 @@ class Upgrade(SqlTestCase):
         ).stdout.decode()
         sql_tests.server.query(f"CREATE DATABASE {self.admin.database}")
         self.admin.sql(printed)
+        self.ok("schema", "feed", "on")
         self.assertEqual(self.admin.dump(), self.fresh().dump())
 
     def test_tutorial_is_upgraded_without_a_row_changed(self):
@@ -197,6 +200,8 @@ class Upgrade(SqlTestCase):
         self.assertEqual(planned["version"], 0)
         script = "".join(step["statement"] + ";\n" for step in planned["steps"] if "statement" in step)
         self.admin.sql(script)
+        self.assertEqual(steps(self.json("schema", "status", status=1), "pending"), [])
+        self.ok("schema", "feed", "on")
         self.ok("schema", "status")
         self.assertIn("Nothing to do.", self.ok("schema", "upgrade", "--dry-run"))
 
@@ -210,7 +215,8 @@ class Upgrade(SqlTestCase):
                 self.admin.make_original(rows="")
                 for statement in planned[:done]:
                     self.admin.sql(statement)
-                self.ok("schema", "status", status=1 if done < len(planned) else 0)
+                report = self.json("schema", "status", status=1)
+                self.assertEqual(bool(steps(report, "pending")), done < len(planned))
                 self.ok("schema", "upgrade")
                 self.ok("schema", "status")
                 whole = whole or self.admin.dump()
@@ -354,6 +360,11 @@ class Grants(SqlTestCase):
                 "INSERT INTO virtual_domains (name) VALUES ('x.test')",
                 "UPDATE virtual_users SET enable = 0",
                 "DELETE FROM virtual_aliases",
+                "INSERT INTO vmailkit_changes (kind) VALUES ('everything')",
+                "DELETE FROM vmailkit_changes",
+                "UPDATE vmailkit_feed SET enable = 0",
+                "DROP TRIGGER vmailkit_users_insert",
+                "DROP PROCEDURE vmailkit_prune",
                 "DROP TABLE virtual_aliases",
                 "ALTER TABLE virtual_users ADD COLUMN x int",
                 "CREATE TABLE t (a int)",

@@ -11,22 +11,34 @@ using namespace vmail;
 using namespace vmail::sql;
 
 TEST_CASE("a grants file is read as tables and columns") {
-  const auto grants =
-      parse_grants("x.sql",
-                   "-- remark\n"
-                   "GRANT SELECT (b, a) ON mailserver.virtual_users TO 'vmailkit-x'@'localhost';\n"
-                   "GRANT SELECT (version) ON mailserver.vmailkit_schema TO 'vmailkit-x'@'localhost';\n");
-  REQUIRE(grants.size() == 2);
-  CHECK(grants[0].table == "virtual_users");
+  const auto grants = parse_grants("x.sql",
+                                   "-- remark\n"
+                                   "GRANT SELECT (b, a) ON mailserver.virtual_users TO 'vmailkit-x'@'localhost';\n"
+                                   "GRANT SELECT (version) ON mailserver.vmailkit_schema TO 'vmailkit-x'@'localhost';\n"
+                                   "GRANT TRIGGER ON mailserver.virtual_users TO 'vmailkit-x'@'localhost';\n"
+                                   "GRANT EXECUTE ON FUNCTION mailserver.f TO 'vmailkit-x'@'localhost';\n");
+  REQUIRE(grants.size() == 4);
+  CHECK(grants[0].object == "virtual_users");
   CHECK(grants[0].columns == std::set<std::string>{"a", "b"});
-  CHECK(grants[1].table == "vmailkit_schema");
+  CHECK(grants[1].object == "vmailkit_schema");
+  CHECK(grants[2].privilege == "TRIGGER");
+  CHECK(grants[2].object == "virtual_users");
+  CHECK(grants[2].columns.empty());
+  CHECK(grants[3].privilege == "EXECUTE");
+  CHECK(grants[3].on == Grant::On::Function);
+  CHECK(grants[3].object == "f");
 }
 
 TEST_CASE("a statement of another shape is refused") {
   const char* const bad[] = {
       "",
       "GRANT SELECT ON mailserver.t TO 'vmailkit-x'@'localhost';",
-      "GRANT INSERT (a) ON mailserver.t TO 'vmailkit-x'@'localhost';",
+      "GRANT UPDATE (a) ON mailserver.t TO 'vmailkit-x'@'localhost';",
+      "GRANT INSERT ON mailserver.t TO 'vmailkit-x'@'localhost';",
+      "GRANT TRIGGER (a) ON mailserver.t TO 'vmailkit-x'@'localhost';",
+      "GRANT EXECUTE ON mailserver.t TO 'vmailkit-x'@'localhost';",
+      "GRANT SELECT (a) ON FUNCTION mailserver.t TO 'vmailkit-x'@'localhost';",
+      "GRANT ALL ON mailserver.t TO 'vmailkit-x'@'localhost';",
       "GRANT SELECT (a, a) ON mailserver.t TO 'vmailkit-x'@'localhost';",
       "GRANT SELECT (a,) ON mailserver.t TO 'vmailkit-x'@'localhost';",
       "GRANT SELECT (a) ON other.t TO 'vmailkit-x'@'localhost';",
@@ -40,14 +52,17 @@ TEST_CASE("a statement of another shape is refused") {
   }
 }
 
-TEST_CASE("only the login daemon may read password hashes, and none may read what is not there") {
+TEST_CASE("only the login daemon may read password hashes, and none may write") {
   const auto accounts = accounts_of(config::Settings{});
   REQUIRE(accounts.size() == 3);
   for (const auto& account : accounts) {
     CAPTURE(account.section);
     bool reads_password = false;
     REQUIRE_FALSE(account.grants.empty());
-    for (const auto& grant : account.grants) reads_password |= grant.columns.count("password") == 1;
+    for (const auto& grant : account.grants) {
+      reads_password |= grant.columns.count("password") == 1;
+      CHECK((grant.privilege == "SELECT" || grant.privilege == "EXECUTE"));
+    }
     CHECK(reads_password == (account.section == "auth"));
   }
 }

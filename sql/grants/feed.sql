@@ -1,0 +1,17 @@
+-- What the account may do that the triggers and routines of the change feed belong to. It is locked: nobody can log in.
+-- `vmailctl schema feed on` runs this with the name of the configured database.
+GRANT TRIGGER ON mailserver.virtual_domains TO 'vmailkit-feed'@'localhost';
+GRANT TRIGGER ON mailserver.virtual_users TO 'vmailkit-feed'@'localhost';
+GRANT TRIGGER ON mailserver.virtual_aliases TO 'vmailkit-feed'@'localhost';
+GRANT TRIGGER ON mailserver.virtual_alias_domains TO 'vmailkit-feed'@'localhost';
+GRANT TRIGGER ON mailserver.virtual_relay_domains TO 'vmailkit-feed'@'localhost';
+GRANT SELECT (id, name, enable) ON mailserver.virtual_domains TO 'vmailkit-feed'@'localhost';
+GRANT SELECT (domain_id, email, enable, password) ON mailserver.virtual_users TO 'vmailkit-feed'@'localhost';
+GRANT SELECT (domain_id, source, destination, enable) ON mailserver.virtual_aliases TO 'vmailkit-feed'@'localhost';
+GRANT SELECT (name, target, enable) ON mailserver.virtual_alias_domains TO 'vmailkit-feed'@'localhost';
+GRANT SELECT (name, enable) ON mailserver.virtual_relay_domains TO 'vmailkit-feed'@'localhost';
+GRANT INSERT (kind, name) ON mailserver.vmailkit_changes TO 'vmailkit-feed'@'localhost';
+GRANT SELECT (id, noted_at) ON mailserver.vmailkit_changes TO 'vmailkit-feed'@'localhost';
+GRANT DELETE ON mailserver.vmailkit_changes TO 'vmailkit-feed'@'localhost';
+GRANT EXECUTE ON FUNCTION mailserver.vmailkit_triggers TO 'vmailkit-feed'@'localhost';
+GRANT EXECUTE ON PROCEDURE mailserver.vmailkit_prune TO 'vmailkit-feed'@'localhost';

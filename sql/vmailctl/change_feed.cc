@@ -1,0 +1,196 @@
+#include "sql/vmailctl/change_feed.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <stdexcept>
+
+#include "shared/base/text.h"
+#include "sql/vmailctl/password_file.h"
+#include "sql/vmailctl/sql_texts.h"
+
+namespace vmail::sql {
+namespace {
+
+constexpr const char* kHost = "localhost";
+constexpr const char* kDefiner = "vmailkit-feed@localhost";  // as information_schema writes it
+
+FeedObject parse_object(const std::string& text) {
+  const auto bad = [&] { return std::runtime_error("feed.sql: neither trigger nor routine: " + text); };
+  const auto body = text.find("\nBEGIN\n");
+  if (body == std::string::npos || text.substr(0, 7) != "CREATE ") throw bad();
+  const auto kind = text.find(' ', 7);
+  const auto name = text.find_first_of(" (", kind + 1);
+  if (kind == std::string::npos || name == std::string::npos || name > body) throw bad();
+  return {text.substr(7, kind - 7), text.substr(kind + 1, name - kind - 1), text.substr(name, body - name),
+          text.substr(body + 1)};
+}
+
+}  // namespace
+
+std::vector<FeedObject> parse_feed(std::string_view text) {
+  std::vector<FeedObject> objects;
+  std::string current;
+  for (const auto& line : split(text, '\n')) {
+    if (line.substr(0, 2) == "--" || line.substr(0, 9) == "DELIMITER" || trim(line).empty()) continue;
+    if (!current.empty()) current += '\n';
+    current += line;
+    if (!current.ends_with("//")) continue;
+    current.resize(current.size() - 2);
+    objects.push_back(parse_object(current));
+    current.clear();
+  }
+  if (!current.empty()) throw std::runtime_error("feed.sql: the last object has no '//'");
+  return objects;
+}
+
+ChangeFeed::ChangeFeed(mysql::Connection& connection, std::string database)
+    : connection_(connection),
+      database_(std::move(database)),
+      objects_(parse_feed(feed_texts().front().text)),
+      account_(feed_account()) {}
+
+bool ChangeFeed::has_tables() {
+  const auto found = connection_.run(
+      "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()"
+      " AND table_name IN ('vmailkit_changes', 'vmailkit_feed')");
+  return found.rows.at(0).at(0) == "2";
+}
+
+bool ChangeFeed::is_wanted() {
+  const auto found = connection_.run("SELECT enable FROM vmailkit_feed");
+  return found.rows.empty() || found.rows[0].at(0) == "1";
+}
+
+std::string ChangeFeed::account_name() {
+  return connection_.quote(account_.user) + '@' + connection_.quote(kHost);
+}
+
+std::vector<const FeedObject*> ChangeFeed::missing() {
+  const auto found = connection_.run(
+      "SELECT 'TRIGGER', trigger_name, definer, action_statement,"
+      " CONCAT(' ', action_timing, ' ', event_manipulation, ' ON ', event_object_table, ' FOR EACH ROW')"
+      " FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+      " UNION ALL SELECT routine_type, routine_name, definer, routine_definition, NULL"
+      " FROM information_schema.routines WHERE routine_schema = DATABASE()");
+  std::vector<const FeedObject*> missing;
+  for (const auto& object : objects_) {
+    const bool there = std::any_of(found.rows.begin(), found.rows.end(), [&](const mysql::Row& row) {
+      return row.at(0) == object.kind && row.at(1) == object.name && row.at(2) == kDefiner &&
+             trim(row.at(3).value_or("")) == object.body && (!row.at(4) || row.at(4) == object.signature);
+    });
+    if (!there) missing.push_back(&object);
+  }
+  return missing;
+}
+
+FeedReport ChangeFeed::look() {
+  FeedReport report;
+  report.has_tables = has_tables();
+  if (!report.has_tables) return report;
+  report.wanted = is_wanted();
+  const GrantCheck check = check_grants(connection_, database_, account_, kHost);
+  const std::string name = fmt::format("'{}'@'{}'", account_.user, kHost);
+  const auto triggers = connection_.query(
+      "SELECT trigger_name, event_object_table FROM information_schema.triggers"
+      " WHERE trigger_schema = DATABASE() AND definer = ?",
+      std::vector<mysql::Value>{kDefiner});
+  for (const auto& row : triggers.rows) {
+    const std::string right = fmt::format("TRIGGER {}.{}", database_, row.at(1).value_or(""));
+    const bool lacks = std::find(check.missing.begin(), check.missing.end(), right) != check.missing.end();
+    report.writes_fail = report.writes_fail || !check.exists || lacks;
+  }
+  if (!report.wanted) {
+    if (!triggers.rows.empty()) report.problems.push_back("the change feed is switched off, but has triggers");
+    return report;
+  }
+
+  if (!check.exists) report.problems.push_back(fmt::format("there is no database user {}", name));
+  for (const auto& right : check.missing) report.problems.push_back(fmt::format("{} lacks {}", name, right));
+  for (const auto& right : check.extra) {
+    report.problems.push_back(fmt::format("{} may do more than it should: {} (REVOKE it)", name, right));
+  }
+  if (check.exists) {
+    const auto made = connection_.run("SHOW CREATE USER " + account_name());
+    if (made.rows.at(0).at(0).value_or("").find("ACCOUNT LOCK") == std::string::npos) {
+      report.problems.push_back(fmt::format("{} is not locked", name));
+    }
+  }
+  for (const auto* object : missing()) {
+    report.problems.push_back(
+        fmt::format("{} {} is missing, or not as this version makes it", fold_case(object->kind), object->name));
+  }
+  const auto state =
+      connection_.run("SELECT EXISTS (SELECT 1 FROM vmailkit_feed), EXISTS (SELECT 1 FROM vmailkit_changes)");
+  if (state.rows.at(0).at(0) != "1") report.problems.push_back("the feed has not been set up");
+  if (state.rows.at(0).at(1) != "1") report.problems.push_back("vmailkit_changes is empty");
+  return report;
+}
+
+void ChangeFeed::make(const std::vector<Account>& daemons) {
+  const FeedReport before = look();
+  if (before.wanted && before.good()) return;
+  // Nobody will ever log in with that password.
+  connection_.run("CREATE USER IF NOT EXISTS " + account_name() + " IDENTIFIED BY " +
+                  connection_.quote(random_password().text()) + " ACCOUNT LOCK");
+  connection_.run("ALTER USER " + account_name() + " ACCOUNT LOCK");
+  grant_missing(connection_, database_, account_, kHost);
+  // The mode is kept with what is made. A table that somebody holds is given up for now, or all its readers and writers
+  // would wait behind us.
+  connection_.run("SET SESSION sql_mode = '', SESSION lock_wait_timeout = 30");
+  const auto to_make = missing();
+  for (const auto* object : to_make) {
+    const std::string name = mysql::Connection::quote_identifier(object->name);
+    connection_.run(fmt::format("DROP {} IF EXISTS {}", object->kind, name));
+    connection_.run(fmt::format("CREATE DEFINER = {} {} {}{}\n{}", account_name(), object->kind, name,
+                                object->signature, object->body));
+  }
+  grant_missing(connection_, database_, account_, kHost);
+  if (connection_.run("SELECT 1 FROM vmailkit_changes LIMIT 1").rows.empty()) {
+    connection_.run("INSERT INTO vmailkit_changes (kind) VALUES ('start')");
+  }
+  connection_.run(fmt::format("REPLACE INTO vmailkit_feed (id, identity, enable) VALUES (1, {}, 1)",
+                              connection_.quote(random_password().text())));
+  for (const auto& daemon : daemons) {
+    for (const auto& host : existing_hosts(connection_, daemon.user)) {
+      grant_missing(connection_, database_, daemon, host);
+    }
+  }
+}
+
+void ChangeFeed::remove() {
+  // Its readers are to know before it goes.
+  connection_.run("REPLACE INTO vmailkit_feed (id, identity, enable) VALUES (1, '', 0)");
+  connection_.run("SET SESSION lock_wait_timeout = 30");
+  for (const auto& object : objects_) {
+    connection_.run(fmt::format("DROP {} IF EXISTS {}", object.kind, mysql::Connection::quote_identifier(object.name)));
+  }
+  const auto used = connection_.query(
+      "SELECT 1 FROM information_schema.triggers WHERE definer = ?"
+      " UNION ALL SELECT 1 FROM information_schema.routines WHERE definer = ?",
+      std::vector<mysql::Value>{kDefiner, kDefiner});
+  if (used.rows.empty()) connection_.run("DROP USER IF EXISTS " + account_name());
+}
+
+std::string explain(const mysql::Error& error) {
+  switch (error.code()) {
+    case 1419:
+      return "the server writes a binary log, and then lets only an account with the privilege SUPER make triggers "
+             "(error 1419). Either name one in admin.database_user of vmailkit.toml; or let the server's administrator "
+             "run `SET GLOBAL log_bin_trust_function_creators = 1`, then run `vmailctl schema feed on`, and set it "
+             "back "
+             "to 0";
+    case 1227:
+      return fmt::format(
+          "admin.database_user of vmailkit.toml may not make the locked account of the triggers, or triggers that "
+          "belong "
+          "to it: that needs CREATE USER and SUPER (or SET USER; of MySQL: SET_USER_ID or SET_ANY_DEFINER). The server "
+          "says: {}",
+          error.what());
+    default:
+      return error.what();
+  }
+}
+
+}  // namespace vmail::sql
