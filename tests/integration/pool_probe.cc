@@ -4,16 +4,23 @@
 // on standard input; an answer a line on standard output:
 //
 //   N ask SQL | N background SQL | N write SQL   -> N found HOST CELL (of the first row) | N temp-fail REASON
-//   N stream SQL                                 -> N found HOST ROWS | N temp-fail REASON
+//   N stream SQL          in the background      -> N found HOST ROWS BYTES NULLS | N temp-fail REASON
+//   N abandon SQL         the same, to its first row
+//   N view TABLE          how many rows it has: twice in one view of the database, with a row that is written
+//   meanwhile,
+//                         and after that         -> N found COUNT COUNT COUNT
 //   N load SQL CLIENTS  (SQL without blanks)     that many clients ask all the time, until
 //   N rest                                       -> N asked FAILED ANSWERS-ON-HOST HOST... (of what was asked since
 //   load) N status                                     -> N HOST answers|silent WAITING
 //
 // N is any word; it ends with its input, and says then "end".
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <iostream>
 #include <map>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -38,15 +45,40 @@ std::string one_cell(mysql::Connection& connection, const std::string& sql) {
 
 std::string count_rows(mysql::Connection& connection, const std::string& sql) {
   const mysql::ConsistentView view(connection);
-  std::size_t rows = 0;
-  connection.stream(sql, [&](mysql::Connection::Cells) { ++rows; });
-  return connection.host().text() + " " + std::to_string(rows);
+  std::size_t rows = 0, bytes = 0, nulls = 0;
+  connection.stream(sql, [&](mysql::Connection::Cells cells) {
+    ++rows;
+    for (const auto& cell : cells) {
+      bytes += cell ? cell->size() : 0;
+      nulls += cell ? 0 : 1;
+    }
+  });
+  return fmt::format("{} {} {} {}", connection.host().text(), rows, bytes, nulls);
+}
+
+std::string abandon(mysql::Connection& connection, const std::string& sql) {
+  connection.stream(sql, [](mysql::Connection::Cells) { throw std::runtime_error("that is enough"); });
+  return "there was no row";
+}
+
+std::string count_in_view(mysql::Connection& connection, const std::string& table, const mysql::Options& options) {
+  const auto count = [&] { return *connection.query("SELECT COUNT(*) FROM " + table).rows.at(0).at(0); };
+  std::string counts;
+  {
+    const mysql::ConsistentView view(connection);
+    counts = count();
+    const auto other = mysql::Connection::open(options, connection.host());
+    other->query("INSERT INTO " + table + " VALUES (1)");
+    counts += " " + count();
+  }
+  return counts + " " + count();
 }
 
 struct Pools {
-  explicit Pools(Loop& its_loop, const Clock& its_clock, const config::Settings& its_settings, mysql::Options options)
+  Pools(Loop& its_loop, const Clock& its_clock, const config::Settings& its_settings, mysql::Options its_options)
       : clock(its_clock),
         settings(its_settings),
+        options(std::move(its_options)),
         hosts(std::make_shared<mysql::Hosts>(clock, options.hosts, options.user, mysql::rules_from(settings))),
         write_hosts(
             std::make_shared<mysql::Hosts>(clock, options.write_hosts, options.user, mysql::rules_from(settings))),
@@ -62,18 +94,12 @@ struct Pools {
     return limits;
   }
 
-  void ask(mysql::Pool& pool, const std::string& number, const std::string& sql, bool stream) {
-    // The load of everything has more time than a lookup.
-    const Duration patience = stream ? std::chrono::minutes(1) : Duration(settings.database.deadline);
-    pool.ask<std::string>(
-        "probe", clock.now() + patience,
-        [sql, stream](mysql::Connection& connection) {
-          return stream ? count_rows(connection, sql) : one_cell(connection, sql);
-        },
-        [number](Outcome<std::string> answer) {
-          std::cout << number << (answer.is_found() ? " found " + answer.value() : " temp-fail " + answer.reason())
-                    << std::endl;
-        });
+  using Work = mysql::Pool::Work<std::string>;
+  void ask(mysql::Pool& pool, const std::string& number, Duration patience, Work work) {
+    pool.ask<std::string>("probe", clock.now() + patience, std::move(work), [number](Outcome<std::string> answer) {
+      std::cout << number << (answer.is_found() ? " found " + answer.value() : " temp-fail " + answer.reason())
+                << std::endl;
+    });
   }
 
   void go_on(const std::string& sql) {
@@ -105,8 +131,23 @@ struct Pools {
       return;
     }
     std::getline(words >> std::ws, rest);
-    if (command == "ask" || command == "background" || command == "write" || command == "stream") {
-      ask(command == "ask" ? lookups : command == "write" ? writes : background, number, rest, command == "stream");
+    using mysql::Connection;
+    const Duration deadline = settings.database.deadline;
+    const auto cell = [rest](Connection& connection) { return one_cell(connection, rest); };
+    if (command == "ask") {
+      ask(lookups, number, deadline, cell);
+    } else if (command == "background") {
+      ask(background, number, deadline, cell);
+    } else if (command == "write") {
+      ask(writes, number, deadline, cell);
+    } else if (command == "stream") {
+      // The load of everything has more time than a lookup.
+      ask(background, number, std::chrono::minutes(1), [rest](Connection& c) { return count_rows(c, rest); });
+    } else if (command == "abandon") {
+      ask(background, number, std::chrono::minutes(1), [rest](Connection& c) { return abandon(c, rest); });
+    } else if (command == "view") {
+      ask(background, number, std::chrono::minutes(1),
+          [this, rest](Connection& connection) { return count_in_view(connection, rest, options); });
     } else if (command == "rest") {
       loaded = false;
     } else if (command == "loaded") {
@@ -132,6 +173,7 @@ struct Pools {
 
   const Clock& clock;
   const config::Settings& settings;
+  const mysql::Options options;
   std::shared_ptr<mysql::Hosts> hosts, write_hosts;
   mysql::Prober prober;
   mysql::Pool lookups, background, writes;

@@ -19,6 +19,10 @@ def setUpModule():
         server.query("CREATE USER other@localhost")
 
 
+def digits(count):
+    return sum(len(str(n)) for n in range(1, count + 1))
+
+
 @contextlib.contextmanager
 def held_connection(server):
     """A connection that somebody else has."""
@@ -121,11 +125,11 @@ class Failover(HostsTestCase):
         )
         second.query("CREATE OR REPLACE TABLE mail.many (n int PRIMARY KEY) SELECT seq AS n FROM seq_1_to_1000", "mail")
         probe = self.probe()
-        self.assertEqual(probe.ask("stream", "SELECT * FROM many"), f"found {host(first)} {ROWS}")
+        self.assertEqual(probe.ask("stream", "SELECT * FROM many"), f"found {host(first)} {ROWS} {digits(ROWS)} 0")
         first.freeze()
         stream = probe.send("stream", "SELECT * FROM many")
         self.assertEqual(probe.ask("ask", "SELECT 1"), f"found {host(second)} 1")
-        self.assertEqual(probe.answer(stream), f"found {host(second)} 1000")
+        self.assertEqual(probe.answer(stream), f"found {host(second)} 1000 {digits(1000)} 0")
 
     def test_connections_exhausted(self):
         probe = self.probe()
