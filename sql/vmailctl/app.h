@@ -58,4 +58,12 @@ int alias_show(const App& app, const std::string& source);
 int alias_remove(const App& app, const std::string& source, const std::string& destination);  // all when empty
 int alias_enable(const App& app, const std::string& source, const std::string& destination, bool enable);
 
+// daemon_commands.cc. `only`: the daemon of that section (maps, auth, store); all when empty. The exit status of the
+// first, and of the second with `check`, is what monitoring expects: 0 good, 1 warning, 2 critical, 3 unknown.
+int status(const App& app, const std::string& only);
+int cache_stats(const App& app, const std::string& only, bool check);
+int cache_show(const App& app, const std::string& only, const std::string& key);
+int cache_flush(const App& app, const std::string& only, const std::vector<std::string>& keys, bool all);
+int cache_confirm(const App& app, const std::string& only);
+
 }  // namespace vmail::sql

@@ -9,12 +9,15 @@
 #include "shared/base/text.h"
 #include "shared/config/config.h"
 #include "sql/vmailctl/app.h"
+#include "sql/vmailctl/health.h"
 #include "sql/vmailctl/refusal.h"
 
 namespace vmail::sql {
 namespace {
 
 using Command = std::function<int(const App&)>;
+
+constexpr int kUnknown = static_cast<int>(Level::Unknown);
 
 // What the arguments say; the sub-command that was named leaves its work in `command`.
 struct Arguments {
@@ -26,6 +29,7 @@ struct Arguments {
   std::string from;
   std::string fate;
   bool flag = false;
+  std::string daemon;
   Command command;
   bool needs_settings = true;
 };
@@ -145,10 +149,40 @@ void add_alias(CLI::App& program, Arguments& a) {
                   [&a](const App& app) { return alias_enable(app, a.name, a.second, false); }));
 }
 
-int run_command(const Arguments& arguments, Output& output) {
+void add_daemons(CLI::App& program, Arguments& a) {
+  const auto with_daemon = [&](CLI::App* sub) {
+    sub->add_option("--daemon", a.daemon, "Only this one: maps, auth or store")
+        ->check(CLI::IsMember({"maps", "auth", "store"}));
+    return sub;
+  };
+  with_daemon(add(program, a, "status", "How the daemons of this host are; ends as monitoring expects",
+                  [&a](const App& app) { return status(app, a.daemon); }));
+  CLI::App* cache = program.add_subcommand("cache", "What the daemons hold in memory")->require_subcommand(1);
+  with_daemon(add(*cache, a, "stats", "Counts and sizes", [&a](const App& app) {
+    return cache_stats(app, a.daemon, a.flag);
+  }))->add_flag("--check", a.flag, "End as monitoring expects: 0 good, 1 warning, 2 critical, 3 unknown");
+  with_daemon(add(*cache, a, "show", "What is known about an address",
+                  [&a](const App& app) { return cache_show(app, a.daemon, a.name); }))
+      ->add_option("KEY", a.name, "The address, or @domain for its catch-all")
+      ->required();
+  CLI::App* flush = with_daemon(add(*cache, a, "flush", "Read anew what is in memory",
+                                    [&a](const App& app) { return cache_flush(app, a.daemon, a.names, a.flag); }));
+  flush->add_option("KEY", a.names, "Addresses, or @domain for all of a domain");
+  flush->add_flag("--all", a.flag, "Everything");
+  with_daemon(add(*cache, a, "confirm", "Say that the loss of rows which the guard did not believe is right",
+                  [&a](const App& app) { return cache_confirm(app, a.daemon); }));
+}
+
+// Whoever runs these takes 1 and 2 for what they say of the daemons, so that no other failure may end so.
+bool is_for_monitoring(const CLI::App& program) {
+  return program.got_subcommand("status") ||
+         (program.got_subcommand("cache") && program.get_subcommand("cache")->got_subcommand("stats"));
+}
+
+// Tells what the exception that is being handled says, and returns its exit status.
+int tell_exception(Output& output) {
   try {
-    const config::Settings settings = arguments.needs_settings ? config::load(arguments.file) : config::Settings{};
-    return arguments.command({settings, output});
+    throw;
   } catch (const Refusal& refusal) {
     output.error(refusal.what(), refusal.hint());
     return 1;
@@ -180,10 +214,15 @@ int run_command(const Arguments& arguments, Output& output) {
   }
 }
 
+int run_command(const Arguments& arguments, Output& output) {
+  const config::Settings settings = arguments.needs_settings ? config::load(arguments.file) : config::Settings{};
+  return arguments.command({settings, output});
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
-  CLI::App program("vmailctl: domains, users, aliases and the schema of vmailkit", "vmailctl");
+  CLI::App program("vmailctl: domains, users, aliases, schema and daemons of vmailkit", "vmailctl");
   Arguments arguments;
   program.add_option("--config", arguments.file, "Configuration file")->capture_default_str();
   program.add_flag("--json", arguments.json, "For programs: one JSON value on standard output");
@@ -193,6 +232,7 @@ int run(int argc, char** argv) {
   add_domain(program, arguments);
   add_user(program, arguments);
   add_alias(program, arguments);
+  add_daemons(program, arguments);
   try {
     program.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {
@@ -200,12 +240,18 @@ int run(int argc, char** argv) {
     const auto unknown = program.remaining(true);
     if (!unknown.empty()) std::cerr << "vmailctl: '" << printable(unknown.front()) << "' is not known here\n";
     program.exit(error);
-    return EX_USAGE;
+    return is_for_monitoring(program) ? kUnknown : EX_USAGE;
   } catch (const CLI::ParseError& error) {
-    return program.exit(error) == 0 ? 0 : EX_USAGE;
+    if (program.exit(error) == 0) return 0;
+    return is_for_monitoring(program) ? kUnknown : EX_USAGE;
   }
   Output output(arguments.json, std::cout, std::cerr);
-  return run_command(arguments, output);
+  try {
+    return run_command(arguments, output);
+  } catch (...) {
+    const int status = tell_exception(output);
+    return is_for_monitoring(program) ? kUnknown : status;
+  }
 }
 
 }  // namespace vmail::sql
