@@ -28,6 +28,11 @@ class Domains {
   // `key`: folded, A-label. Valid while this lives.
   const Entry* find(std::string_view key) const;
   std::size_t size() const { return entries_.size(); }
+  // In no order that means anything.
+  template <class Visit>
+  void each(Visit visit) const {
+    for (const auto& [key, entry] : entries_) visit(key, entry);
+  }
 
   // Which schema they were read from; a change means that other rows are asked with other texts.
   int schema_version = 0;
