@@ -1,0 +1,33 @@
+#include "tests/support/allocations.h"
+
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+thread_local std::uint64_t count = 0;
+
+}  // namespace
+
+// The other forms of new and delete call these two.
+void* operator new(std::size_t size) {
+  ++count;
+  if (void* const memory = std::malloc(size > 0 ? size : 1)) return memory;
+  throw std::bad_alloc();
+}
+
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+
+namespace vmail::test {
+
+std::uint64_t allocations() {
+  return count;
+}
+
+}  // namespace vmail::test
