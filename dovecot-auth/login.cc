@@ -49,6 +49,7 @@ struct Logins::Pending {
 
   Attempt attempt;
   Done done;
+  Secret tried;  // a hash from memory, that may not have matched
   Instant expires;
   Timer deadline;
   bool over = false;
@@ -94,10 +95,15 @@ void Logins::check(Attempt attempt, Done done) {
     });
   }
 
-  auto answer = questions_.credentials(
-      pending->attempt.user, [this, weak = std::weak_ptr(pending)](Outcome<directory::Credentials> credentials) {
-        if (const auto asked = weak.lock()) found(asked, std::move(credentials));
-      });
+  ask(pending, directory::Freshness::Cached);
+}
+
+void Logins::ask(const PendingPtr& pending, directory::Freshness freshness) {
+  auto answer =
+      questions_.credentials(pending->attempt.user, freshness,
+                             [this, weak = std::weak_ptr(pending)](Outcome<directory::Credentials> credentials) {
+                               if (const auto asked = weak.lock()) found(asked, std::move(credentials));
+                             });
   if (answer) found(pending, std::move(*answer));
 }
 
@@ -105,14 +111,21 @@ void Logins::found(const PendingPtr& pending, Outcome<directory::Credentials> cr
   if (pending->over) return;
   switch (credentials.status()) {
     case Status::Found: {
+      const bool from_memory = credentials.source() != Source::Database && pending->tried.empty();
       auto value = std::move(credentials).value();
-      return hash(pending, std::move(value.hash), LoginOutcome::found(std::move(value.mailbox)), "wrong password");
+      if (value.hash.view() == pending->tried.view() && !pending->tried.empty()) {
+        return finish(pending, LoginOutcome::not_found(), "wrong password");
+      }
+      // A refusal never rests on what was remembered: a hash that does not match is read again.
+      if (from_memory) pending->tried = value.hash.copy();
+      return hash(pending, std::move(value.hash), LoginOutcome::found(std::move(value.mailbox)), "wrong password",
+                  from_memory);
     }
     // The same work as for an account that exists, so that the time it takes tells nothing.
     case Status::NotFound:
-      return hash(pending, Secret(dummy_hash_), LoginOutcome::not_found(), "no such account");
+      return hash(pending, Secret(dummy_hash_), LoginOutcome::not_found(), "no such account", false);
     case Status::Disabled:
-      return hash(pending, Secret(dummy_hash_), LoginOutcome::disabled(), "the account is disabled");
+      return hash(pending, Secret(dummy_hash_), LoginOutcome::disabled(), "the account is disabled", false);
     case Status::TempFail:
       // Never inside check(): a question that fails at once is answered from the loop like any other.
       return loop_.post([this, weak = std::weak_ptr(pending), reason = credentials.reason()] {
@@ -121,22 +134,25 @@ void Logins::found(const PendingPtr& pending, Outcome<directory::Credentials> cr
   }
 }
 
-void Logins::hash(const PendingPtr& pending, Secret stored, LoginOutcome if_match, const char* refusal) {
+void Logins::hash(const PendingPtr& pending, Secret stored, LoginOutcome if_match, const char* refusal,
+                  bool remembered) {
   auto job = [this, weak = std::weak_ptr(pending), stored = std::move(stored),
               password = pending->attempt.password.copy(), limits = limits_, expires = pending->expires,
-              if_match = std::move(if_match), refusal](std::size_t) mutable {
+              if_match = std::move(if_match), refusal, remembered](std::size_t) mutable {
     // A login that nobody waits for any more is not worth a hash: its deadline has answered it.
     if (clock_.now() >= expires) return;
     const auto result = password::verify(password, stored.view(), limits);
-    loop_.post([this, weak = std::move(weak), result, if_match = std::move(if_match), refusal]() mutable {
+    loop_.post([this, weak = std::move(weak), result, if_match = std::move(if_match), refusal, remembered]() mutable {
       const auto hashed = weak.lock();
       if (!hashed) return;
       switch (result.verdict) {
         case password::Verdict::Match:
           return finish(hashed, std::move(if_match), refusal);
         case password::Verdict::Mismatch:
+          if (remembered) return ask(hashed, directory::Freshness::FreshForRefusal);
           return finish(hashed, if_match.is_found() ? LoginOutcome::not_found() : std::move(if_match), refusal);
         case password::Verdict::BadData:
+          if (remembered) return ask(hashed, directory::Freshness::FreshForRefusal);
           return finish(hashed, LoginOutcome::temp_fail("the stored password hash cannot be used"),
                         "the stored hash cannot be used: " + result.reason);
       }

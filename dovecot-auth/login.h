@@ -33,7 +33,7 @@ using LoginOutcome = Outcome<directory::Mailbox>;
 
 // The questions of directory::Directory that logins need; a seam, so that tests can let them fail.
 struct Questions {
-  std::function<directory::Answer<directory::Credentials>(std::string_view login,
+  std::function<directory::Answer<directory::Credentials>(std::string_view login, directory::Freshness freshness,
                                                           directory::Later<directory::Credentials> later)>
       credentials;
   std::function<directory::Answer<directory::Mailbox>(std::string_view address,
@@ -70,9 +70,11 @@ class Logins {
   struct Pending;
   using PendingPtr = std::shared_ptr<Pending>;
 
+  void ask(const PendingPtr& pending, directory::Freshness freshness);
   void found(const PendingPtr& pending, Outcome<directory::Credentials> credentials);
-  // Computes `stored` for the attempt; `refusal` is what the log says of a password that does not match it.
-  void hash(const PendingPtr& pending, Secret stored, LoginOutcome if_match, const char* refusal);
+  // Computes `stored` for the attempt; `refusal` is what the log says of a password that does not match it. One that is
+  // `remembered` refuses nobody.
+  void hash(const PendingPtr& pending, Secret stored, LoginOutcome if_match, const char* refusal, bool remembered);
   void finish(const PendingPtr& pending, LoginOutcome outcome, const std::string& reason);
 
   Loop& loop_;

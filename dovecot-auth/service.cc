@@ -6,6 +6,7 @@
 #include "dovecot-auth/postfix/session.h"
 #include "shared/config/config.h"
 #include "shared/config/secret_file.h"
+#include "shared/directory/control.h"
 #include "shared/runtime/log.h"
 
 namespace vmail::auth {
@@ -15,6 +16,7 @@ directory::Options directory_options(const config::Settings& settings) {
   directory::Options options;
   options.database_user = settings.auth.database_user;
   options.database_password = config::read_secret("database-password", settings.auth.database_password_file);
+  options.state_folder = settings.auth.state;
   return options;
 }
 
@@ -48,8 +50,9 @@ AuthService::AuthService(Loop& loop, const config::Settings& settings)
       pool_("hash", hash_threads(settings.auth), settings.auth.hash_queue),
       logins_(loop, clock_, questions_, pool_, settings.passwords),
       services_{logins_, questions_, accounts_} {
-  questions_.credentials = [this](std::string_view login, directory::Later<directory::Credentials> later) {
-    return directory_.credentials(login, std::move(later));
+  questions_.credentials = [this](std::string_view login, directory::Freshness freshness,
+                                  directory::Later<directory::Credentials> later) {
+    return directory_.credentials(login, freshness, std::move(later));
   };
   // Dovecot refuses mail for good on a "no", so a "no" has to be fresh.
   questions_.mailbox = [this](std::string_view address, directory::Later<directory::Mailbox> later) {
@@ -102,10 +105,16 @@ void AuthService::reload(const config::Settings& settings) {
   }
 }
 
+void AuthService::metrics(metrics::Registry& registry) {
+  directory::add_metrics(directory_, registry);
+}
+
 nlohmann::json AuthService::control(const nlohmann::json& request) {
-  if (request.value("command", "") != "flush") return {{"error", "vmail-authd knows the command \"flush\" alone"}};
-  directory_.flush(request.value("keys", std::vector<std::string>{}));
-  return {{"flushed", true}};
+  if (auto reply = directory::answer_control(directory_, request)) {
+    if (request.at("command") == "status") (*reply)["queues"] = {{"hashes", pool_.waiting()}};
+    return *reply;
+  }
+  return {{"error", "vmail-authd does not know that command; are vmailctl and the daemon of one version?"}};
 }
 
 // The directory first: what it still answers may go to the hash pool, never the other way round.

@@ -20,6 +20,7 @@ class AuthService final : public daemon::Service {
 
   std::vector<daemon::Endpoint> endpoints() override;
   void reload(const config::Settings& settings) override;
+  void metrics(metrics::Registry& registry) override;
   nlohmann::json control(const nlohmann::json& request) override;
   void stop() override;
 

@@ -14,6 +14,7 @@
 #include "shared/config/config.h"
 #include "shared/config/secret_file.h"
 #include "shared/daemon/daemon.h"
+#include "shared/directory/control.h"
 #include "shared/runtime/log.h"
 
 namespace {
@@ -67,7 +68,8 @@ class StoreService final : public daemon::Service {
  public:
   StoreService(Loop& loop, const config::Settings& settings)
       : settings_(settings),
-        directory_(loop, clock_, settings, {settings.store.database_user, database_password(settings)}),
+        directory_(loop, clock_, settings,
+                   {settings.store.database_user, database_password(settings), settings.store.state}),
         delivery_(files_, clock_, settings.mailboxes.base, hostname(settings)),
         // Room for all that the sessions may ask at a time: one spool write or 16 deliveries each.
         disk_("disk", settings.store.disk_threads, settings.store.max_connections * 16),
@@ -98,14 +100,16 @@ class StoreService final : public daemon::Service {
   }
 
   nlohmann::json control(const nlohmann::json& request) override {
-    const auto command = request.value("command", "");
-    if (command == "flush") {
-      directory_.flush(request.value("keys", std::vector<std::string>()));
-      delivery_.forget();
-      return {{"ok", true}};
+    if (auto reply = directory::answer_control(directory_, request)) {
+      const auto command = request.value("command", "");
+      if (command == "flush") delivery_.forget();
+      if (command == "status") (*reply)["queues"] = {{"disk", disk_.waiting()}};
+      return *reply;
     }
-    return {{"error", "vmail-lmtpd knows the command flush, not \"" + command + "\""}};
+    return {{"error", "vmail-lmtpd does not know that command; are vmailctl and the daemon of one version?"}};
   }
+
+  void metrics(metrics::Registry& registry) override { directory::add_metrics(directory_, registry); }
 
   void stop() override {
     directory_.stop();

@@ -9,6 +9,7 @@
 #include "shared/config/config.h"
 #include "shared/config/secret_file.h"
 #include "shared/daemon/daemon.h"
+#include "shared/directory/control.h"
 #include "shared/directory/directory.h"
 
 namespace {
@@ -23,10 +24,8 @@ class MapsService final : public daemon::Service {
  public:
   MapsService(Loop& loop, const config::Settings& settings)
       : settings_(settings),
-        directory_(loop, clock_, settings, {settings.maps.database_user, database_password(settings)}),
-        ask_([this](const socketmap::Request& request, socketmap::Later later) {
-          return maps_.ask(request, std::move(later));
-        }) {
+        directory_(loop, clock_, settings,
+                   {settings.maps.database_user, database_password(settings), settings.maps.state}) {
     maps_.add_directory(directory_);
   }
 
@@ -36,19 +35,20 @@ class MapsService final : public daemon::Service {
     endpoint.listen = settings_.maps.listen;
     endpoint.networks = settings_.maps.networks;
     endpoint.max_connections = settings_.maps.max_connections;
-    endpoint.open = [this](Channel& channel) { return std::make_shared<socketmap::SocketmapSession>(channel, ask_); };
+    endpoint.open = [this](Channel& channel) { return std::make_shared<socketmap::SocketmapSession>(channel, maps_); };
     return {endpoint};
   }
 
   void reload(const config::Settings& settings) override { directory_.reload(settings); }
 
   nlohmann::json control(const nlohmann::json& request) override {
-    const auto command = request.value("command", "");
-    if (command == "flush") {
-      directory_.flush(request.value("keys", std::vector<std::string>()));
-      return {{"ok", true}};
-    }
-    return {{"error", "vmail-mapd knows the command flush, not \"" + command + "\""}};
+    if (auto reply = directory::answer_control(directory_, request)) return *reply;
+    return {{"error", "vmail-mapd does not know that command; are vmailctl and the daemon of one version?"}};
+  }
+
+  void metrics(metrics::Registry& registry) override {
+    directory::add_metrics(directory_, registry);
+    maps_.metrics(registry);
   }
 
   void stop() override { directory_.stop(); }
@@ -56,9 +56,8 @@ class MapsService final : public daemon::Service {
  private:
   const config::Settings settings_;  // of the start: listeners do not change while we run
   SystemClock clock_;
-  maps::Maps maps_;  // outlives the directory, which answers what is still out when it ends
+  maps::Maps maps_{clock_};  // outlives the directory, which answers what is still out when it ends
   directory::Directory directory_;
-  const socketmap::Ask ask_;
 };
 
 }  // namespace

@@ -121,7 +121,8 @@ void VerifySession::userdb_known(const std::string& user, const Outcome<director
 
 void VerifySession::credentials(const std::string& user) {
   const auto known = services_.questions.credentials(
-      user, [this, weak = weak_from_this(), user](const Outcome<directory::Credentials>& later) {
+      user, directory::Freshness::Cached,
+      [this, weak = weak_from_this(), user](const Outcome<directory::Credentials>& later) {
         if (const auto self = weak.lock()) {
           credentials_known(user, later);
           proceed();

@@ -16,9 +16,12 @@ void SocketmapSession::work(std::string_view input) {
   for (;;) {
     switch (decoder_.next(input)) {
       case Decoder::Event::Request: {
-        auto reply = ask_(decoder_.request(), [weak = weak_from_this()](const Reply& answer) {
-          if (const auto self = std::static_pointer_cast<SocketmapSession>(weak.lock())) self->answered(answer);
-        });
+        auto reply = answerer_.recall(decoder_.request());
+        if (!reply) {
+          reply = answerer_.ask(decoder_.request(), [weak = weak_from_this()](const Reply& answer) {
+            if (const auto self = std::static_pointer_cast<SocketmapSession>(weak.lock())) self->answered(answer);
+          });
+        }
         if (!reply) {
           asking_ = true;
           unread_ = std::string(input);

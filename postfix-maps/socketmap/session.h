@@ -3,7 +3,6 @@
 // connection closed may answer its mail with 451).
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,14 +17,20 @@ namespace vmail::socketmap {
 inline constexpr std::chrono::seconds kRequestDeadline{30};
 
 using Later = MoveOnlyFunction<void(const Reply&)>;
-// Who answers: at once, or by calling `later` once from the loop, never inside this call. The request is valid during
-// the call only. Loop thread only.
-using Ask = std::function<std::optional<Reply>(const Request& request, Later later)>;
+// Who answers. A request is valid during the call only. Loop thread only.
+class Answerer {
+ public:
+  virtual ~Answerer() = default;
+  // What is known already, or nothing.
+  virtual std::optional<Reply> recall(const Request& request) = 0;
+  // What recall() did not know: now after all, or by calling `later` once from the loop, never inside this call.
+  virtual std::optional<Reply> ask(const Request& request, Later later) = 0;
+};
 
 class SocketmapSession final : public Session {
  public:
-  // `ask` is shared by all sessions and outlives them; `channel` owns this session.
-  SocketmapSession(Channel& channel, const Ask& ask) : channel_(channel), ask_(ask) {}
+  // `answerer` is shared by all sessions and outlives them; `channel` owns this session.
+  SocketmapSession(Channel& channel, Answerer& answerer) : channel_(channel), answerer_(answerer) {}
 
   void on_bytes(std::string_view bytes) override;
   void on_end_of_input() override;
@@ -36,7 +41,7 @@ class SocketmapSession final : public Session {
   void answered(const Reply& reply);
 
   Channel& channel_;
-  const Ask& ask_;
+  Answerer& answerer_;
   Decoder decoder_;
   std::string unread_;      // came while a question was out
   bool asking_ = false;     // a question is out

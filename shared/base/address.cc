@@ -37,21 +37,29 @@ std::optional<std::string> unquote(std::string_view quoted) {
 }  // namespace
 
 std::optional<Address> parse_address(std::string_view text) {
-  if (text.size() > kMaxAddress || has_control(text) || !is_utf8(text)) return std::nullopt;
-  const auto at = text.rfind('@');
-  if (at == std::string_view::npos || at == 0 || at + 1 == text.size()) return std::nullopt;
-  const std::string_view domain = text.substr(at + 1);
-  if (domain.front() == '[' || domain.find(' ') != std::string_view::npos) return std::nullopt;
+  Address address;
+  if (!parse_address(text, address)) return std::nullopt;
+  return address;
+}
 
-  std::string local(text.substr(0, at));
+bool parse_address(std::string_view text, Address& into) {
+  if (text.size() > kMaxAddress || has_control(text) || !is_utf8(text)) return false;
+  const auto at = text.rfind('@');
+  if (at == std::string_view::npos || at == 0 || at + 1 == text.size()) return false;
+  const std::string_view domain = text.substr(at + 1);
+  if (domain.front() == '[' || domain.find(' ') != std::string_view::npos) return false;
+
+  const std::string_view local = text.substr(0, at);
   if (local.front() == '"') {
-    auto unquoted = unquote(local);
-    if (!unquoted || unquoted->empty()) return std::nullopt;
-    local = std::move(*unquoted);
-  } else if (local.find('@') != std::string::npos) {
-    return std::nullopt;
+    const auto unquoted = unquote(local);
+    if (!unquoted || unquoted->empty()) return false;
+    fold_case(*unquoted, into.local);
+  } else {
+    if (local.find('@') != std::string_view::npos) return false;
+    fold_case(local, into.local);
   }
-  return Address{fold_case(local), fold_case(domain)};
+  fold_case(domain, into.domain);
+  return true;
 }
 
 LocalPart split_extension(std::string_view local, std::string_view delimiters) {

@@ -25,6 +25,9 @@ struct Address {
 // name no mailbox: no '@' or more than one outside quotes, an empty side, control characters, bytes that are not UTF-8,
 // an address literal, or more than kMaxAddress bytes.
 std::optional<Address> parse_address(std::string_view text);
+// The same into an address that is used again and again, so that its memory is too. When false, `into` holds nothing
+// that means anything.
+bool parse_address(std::string_view text, Address& into);
 
 // Splits "user+ext" at the first of `delimiters`; a local part that begins with one is not split (as Postfix's
 // split_addr()). `extension` includes the delimiter; it is empty when there is none.

@@ -59,7 +59,7 @@ void Networks::add(const std::string& text) {
     const auto number = parse_number(std::string_view(text).substr(slash + 1));
     if (!number || *number > width) {
       throw std::invalid_argument("\"" + printable(text) + "\": the prefix is a number from 0 to " +
-                          std::to_string(width));
+                                  std::to_string(width));
     }
     bits = *number;
   }

@@ -7,9 +7,17 @@
 #include <cassert>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace vmail {
+
+// Where an answer comes from, for counters and logs.
+enum class Source : unsigned char {
+  Database,  // read for this question, or with it
+  Memory,
+  Stale,  // from memory, past its lifetime: the database cannot be asked
+};
 
 enum class Status : unsigned char {
   Found,     // there is a value
@@ -35,12 +43,34 @@ class [[nodiscard]] Outcome {
     outcome.reason_ = std::move(reason);
     return outcome;
   }
+  // For an outcome that is used again and again, so that the memory of its value is too: Found with the value that was
+  // there before, to be changed in place.
+  T& find_again() {
+    status_ = Status::Found;
+    reason_.clear();
+    if (!value_) value_.emplace();
+    return *value_;
+  }
+  void become(Status status) {
+    assert(status == Status::NotFound || status == Status::Disabled);
+    status_ = status;
+    reason_.clear();
+  }
+  void fail(std::string_view reason) {
+    status_ = Status::TempFail;
+    reason_.assign(reason);
+  }
+
+  Source source() const { return source_; }
+  void set_source(Source source) { source_ = source; }
+
   // Any status but Found, taken over from a question of another type.
   template <class U>
   static Outcome without_value(const Outcome<U>& other) {
     assert(other.status() != Status::Found);
     Outcome outcome(other.status());
     outcome.reason_ = other.reason();
+    outcome.source_ = other.source();
     return outcome;
   }
 
@@ -64,6 +94,7 @@ class [[nodiscard]] Outcome {
   explicit Outcome(Status status) : status_(status) {}
 
   Status status_;
+  Source source_ = Source::Database;
   std::optional<T> value_;
   std::string reason_;
 };

@@ -54,6 +54,12 @@ char32_t unicode_lower(char32_t code) {
 
 std::string fold_case(std::string_view text) {
   std::string out;
+  fold_case(text, out);
+  return out;
+}
+
+void fold_case(std::string_view text, std::string& out) {
+  out.clear();
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size();) {
     char32_t code = 0;
@@ -65,7 +71,6 @@ std::string fold_case(std::string_view text) {
       i += length;
     }
   }
-  return out;
 }
 
 bool is_utf8(std::string_view text) {

@@ -12,6 +12,8 @@ namespace vmail {
 // Case folding for addresses: ASCII by hand, other letters by simple one-to-one folding of valid UTF-8 (libc's C.UTF-8
 // table). Bytes that are not UTF-8 stay as they are.
 std::string fold_case(std::string_view text);
+// The same into a string that is used again and again, so that its memory is too. `into` is not `text`.
+void fold_case(std::string_view text, std::string& into);
 bool is_utf8(std::string_view text);
 bool equal_ignoring_ascii_case(std::string_view a, std::string_view b);
 

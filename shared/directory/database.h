@@ -9,9 +9,29 @@
 #include "shared/base/move_only_function.h"
 #include "shared/base/outcome.h"
 #include "shared/directory/domains.h"
+#include "shared/directory/feed.h"
+#include "shared/directory/row_set.h"
 #include "shared/directory/rows.h"
 
 namespace vmail::directory {
+
+// What is known about the asking itself, for status.
+struct DatabaseStats {
+  bool answers = false;
+  WallTime since{};          // when that changed last
+  std::string last_failure;  // empty: none since the start
+  std::string host;          // that is asked, or empty
+  std::uint64_t asked = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t orphaned = 0;  // past their deadline
+  std::uint64_t refused = 0;   // too many waited
+  std::size_t waiting = 0;     // for a worker
+};
+
+struct Everything {
+  std::shared_ptr<const Domains> domains;
+  std::shared_ptr<const RowSet> rows;
+};
 
 // Loop thread only. Each question calls `done` once, from the loop, never inside the call, at the latest at `deadline`:
 // Found, or TempFail with the reason.
@@ -25,6 +45,14 @@ class Database {
   // All rows of all keys, in one statement.
   virtual void addresses(std::vector<std::string> keys, Instant deadline, Done<AddressRows> done) = 0;
   virtual void credentials(std::vector<std::string> keys, Instant deadline, Done<CredentialRows> done) = 0;
+  // One poll of the change feed. A schema without one is Found too, with the reason in `unavailable`.
+  virtual void changes(FeedQuestion question, Instant deadline, Done<FeedAnswer> done) = 0;
+  // All rows in one consistent view, which is taken after the call. Fails when they need more than `max_bytes`.
+  virtual void everything(std::size_t max_bytes, Instant deadline, Done<Everything> done) = 0;
+  // Drops notes that are older than the feed keeps them, a bounded number at a time. True: there are more.
+  virtual void prune(Instant deadline, Done<bool> done) = 0;
+  // Fills in what it knows: host, counts and what waits.
+  virtual void describe(DatabaseStats& stats) const = 0;
   // What is outstanding is answered TempFail. Blocks until the workers have ended.
   virtual void stop() = 0;
 };

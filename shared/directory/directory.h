@@ -4,6 +4,9 @@
 // Loop thread only. Each question either returns its outcome at once (a hit; `later` is then dropped uncalled) or
 // returns nothing and calls `later` once, from the loop, never re-entrantly, within the deadline of [database]. Keys
 // are what the peer sent: not folded, perhaps not addresses at all (those are NotFound, without a query).
+//
+// While the database cannot be asked, what is in memory is served beyond its lifetime (Source::Stale), within the
+// bounds of [directory].
 #pragma once
 
 #include <memory>
@@ -12,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "shared/base/address_list.h"
 #include "shared/base/clock.h"
 #include "shared/base/move_only_function.h"
 #include "shared/base/outcome.h"
@@ -44,26 +48,34 @@ template <class T>
 using Later = MoveOnlyFunction<void(Outcome<T>)>;
 template <class T>
 using Answer = std::optional<Outcome<T>>;
+// What memory had, valid until the next question; nullptr: it has to be asked for.
+template <class T>
+using Recalled = const Outcome<T>*;
 
 enum class Freshness {
   Cached,           // whatever is inside its lifetime
   FreshForRefusal,  // NotFound and Disabled come from what was read within the last second, domains too: a permanent
-                    // refusal follows
+                    // refusal follows. Of a login, Found as well: its hash has not matched
 };
 
-// This program's database user; only vmail-authd's has the grant for credentials().
 struct Options {
+  // This program's database user; only vmail-authd's has the grant for credentials().
   std::string database_user;
   Secret database_password;
+  std::string state_folder;  // for the snapshot; empty: none
 };
+
+struct Shown;
+struct Stats;
 
 class Directory {
  public:
-  // Begins to load the domains. `loop` and `clock` outlive the directory. Throws config::Error for settings that cannot
-  // be.
+  // Reads the snapshot and begins to load the domains. `loop` and `clock` outlive the directory. Throws config::Error
+  // for settings that cannot be.
   Directory(Loop& loop, const Clock& clock, const config::Settings& settings, Options options);
   // The same over any database, for tests.
-  Directory(Loop& loop, const Clock& clock, const config::Settings& settings, std::unique_ptr<Database> database);
+  Directory(Loop& loop, const Clock& clock, const config::Settings& settings, std::unique_ptr<Database> database,
+            const std::string& state_folder = "");
   ~Directory();  // stop(), if that has not been done
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;
@@ -75,16 +87,28 @@ class Directory {
   Answer<Mailbox> mailbox(std::string_view address, Freshness freshness, Later<Mailbox> later);
   // Where an alias leads: the destinations, extension put back; an address in an alias domain leads to its own in the
   // target domain; a catch-all answers where nothing more exact exists. A plain mailbox is NotFound here.
-  Answer<std::vector<std::string>> aliases(std::string_view address, Later<std::vector<std::string>> later);
-  // The address of a login as it is, or through an alias domain; no extension. Always a row that is read now.
-  Answer<Credentials> credentials(std::string_view login, Later<Credentials> later);
+  Answer<AddressList> aliases(std::string_view address, Later<AddressList> later);
+  // The address of a login as it is, or through an alias domain; no extension. That there is none, or that it is
+  // disabled, is always what was read within the last second.
+  Answer<Credentials> credentials(std::string_view login, Freshness freshness, Later<Credentials> later);
 
-  // Forgets what is cached about these addresses ("u@d", "@d" for all of a domain), or everything when empty, and reads
-  // the sets of domains again.
+  // The same from memory alone; a hit allocates nothing.
+  Recalled<DomainKind> recall_domain(std::string_view name);
+  Recalled<Mailbox> recall_mailbox(std::string_view address);
+  Recalled<AddressList> recall_aliases(std::string_view address);
+
+  // What is in memory about these addresses ("u@d", "@d" for all of a domain), or everything when empty, is asked anew,
+  // and the sets of domains are read again. It still serves while the database is away.
   void flush(const std::vector<std::string>& keys);
-  // New lifetimes, delimiter and refresh; hosts and credentials need a restart.
+  // An administrator says that what the guard did not believe is right. True: it had tripped.
+  bool confirm();
+  Stats stats() const;
+  Shown show(std::string_view address);
+
+  // New lifetimes, delimiter and refresh; hosts, credentials and what is preloaded need a restart.
   void reload(const config::Settings& settings);
-  // Stops asking: outstanding questions are answered TempFail, inside this call. Blocks until the workers have ended.
+  // Stops asking: outstanding questions are answered TempFail, inside this call. Writes the snapshot. Blocks until the
+  // workers have ended.
   void stop();
 
  private:

@@ -1,5 +1,7 @@
 #include "shared/directory/domain_sets.h"
 
+#include <fmt/format.h>
+
 #include <cassert>
 #include <vector>
 
@@ -12,11 +14,12 @@ constexpr std::size_t kMaxWaiting = 10000;
 
 }  // namespace
 
-DomainSets::DomainSets(Loop& loop, const Clock& clock, Database& database, Times times,
+DomainSets::DomainSets(Loop& loop, const Clock& clock, Database& database, Guard& guard, Times times,
                        MoveOnlyFunction<void()> schema_changed)
     : loop_(loop),
       clock_(clock),
       database_(database),
+      guard_(guard),
       times_(times),
       schema_changed_(std::move(schema_changed)),
       next_reading_(loop),
@@ -42,9 +45,8 @@ void DomainSets::loaded(Instant began, std::uint64_t request, Outcome<std::share
   assert(loop_.on_loop());
   loading_ = false;
   if (stopped_) return;
-  const bool good = outcome.is_found();
   failure_ = outcome.reason();
-  if (good) take(std::move(outcome).value(), began);
+  const bool good = outcome.is_found() && take(std::move(outcome).value(), began);
   const Duration pause = request != requests_ ? Duration::zero() : good ? times_.refresh : times_.retry;
   next_reading_.start(pause, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->load();
@@ -58,7 +60,23 @@ void DomainSets::loaded(Instant began, std::uint64_t request, Outcome<std::share
   }
 }
 
-void DomainSets::take(std::shared_ptr<const Domains> domains, Instant began) {
+const Domains* DomainSets::current() const {
+  return domains_ && clock_.now() - read_at_ < times_.stale + times_.refresh + times_.deadline ? domains_.get()
+                                                                                               : nullptr;
+}
+
+void DomainSets::restore(std::shared_ptr<const Domains> domains, Instant read_at) {
+  domains_ = std::move(domains);
+  read_at_ = read_at;
+}
+
+bool DomainSets::take(std::shared_ptr<const Domains> domains, Instant began) {
+  if (domains_ && !guard_.plausible(domains_->size(), domains->size())) {
+    failure_ = fmt::format("a reading of the domains has {} instead of {}", domains->size(), domains_->size());
+    guard_.trip(failure_);
+    return false;
+  }
+  guard_.accepted();
   const int before = domains_ ? domains_->schema_version : domains->schema_version;
   if (!domains_) log::info("domains-loaded count={} schema={}", domains->size(), domains->schema_version);
   domains_ = std::move(domains);
@@ -67,6 +85,7 @@ void DomainSets::take(std::shared_ptr<const Domains> domains, Instant began) {
     log::info("schema-changed from={} to={}: all that is cached is read again", before, domains_->schema_version);
     schema_changed_();
   }
+  return true;
 }
 
 void DomainSets::wait(Instant deadline, Instant since, Resume resume) {

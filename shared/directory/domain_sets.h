@@ -11,6 +11,7 @@
 #include "shared/base/outcome.h"
 #include "shared/directory/database.h"
 #include "shared/directory/domains.h"
+#include "shared/directory/guard.h"
 #include "shared/runtime/loop.h"
 
 namespace vmail::directory {
@@ -22,12 +23,14 @@ class DomainSets : public std::enable_shared_from_this<DomainSets> {
     Duration deadline;  // of a reading
     Duration refresh;   // between two readings
     Duration retry;     // after one that failed
+    Duration stale;     // how long they serve without another
   };
   // nullptr when the domains have been read, else the reason why they have not.
   using Resume = MoveOnlyFunction<void(const std::string* failure)>;
 
   // All of them outlive this. `schema_changed` is called when the sets come from another schema version than before.
-  DomainSets(Loop& loop, const Clock& clock, Database& database, Times times, MoveOnlyFunction<void()> schema_changed);
+  DomainSets(Loop& loop, const Clock& clock, Database& database, Guard& guard, Times times,
+             MoveOnlyFunction<void()> schema_changed);
 
   // Begins a reading, unless one is under way.
   void load();
@@ -35,8 +38,16 @@ class DomainSets : public std::enable_shared_from_this<DomainSets> {
   void load_anew();
   void set_times(Times times) { times_ = times; }
 
-  // Nothing before the first reading; valid until the loop goes on.
-  const Domains* current() const { return domains_.get(); }
+  // Those of a snapshot, before the first reading.
+  void restore(std::shared_ptr<const Domains> domains, Instant read_at);
+
+  // Nothing before the first reading, and when the last good one is longer ago than they may be stale; valid until the
+  // loop goes on.
+  const Domains* current() const;
+  const std::shared_ptr<const Domains>& last() const { return domains_; }
+  Instant read_at() const { return read_at_; }
+  // Why the last reading failed, or empty.
+  const std::string& failure() const { return failure_; }
   // Whether they come from a reading that began then or later.
   bool read_since(Instant instant) const { return domains_ && read_at_ >= instant; }
   // Calls back, later and once, after a reading that began at `since` or later. It is told the failure of such a
@@ -54,13 +65,15 @@ class DomainSets : public std::enable_shared_from_this<DomainSets> {
   using Choice = MoveOnlyFunction<bool(Instant deadline, const Waiter& waiter)>;
 
   void loaded(Instant began, std::uint64_t request, Outcome<std::shared_ptr<const Domains>> outcome);
-  void take(std::shared_ptr<const Domains> domains, Instant began);
+  // False: they are not believed.
+  bool take(std::shared_ptr<const Domains> domains, Instant began);
   void arm();
   void resume(const std::string* failure, Choice choice);
 
   Loop& loop_;
   const Clock& clock_;
   Database& database_;
+  Guard& guard_;
   Times times_;
   MoveOnlyFunction<void()> schema_changed_;
 

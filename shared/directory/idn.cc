@@ -24,12 +24,18 @@ std::string taken(int status, char* converted, const std::string& otherwise) {
 }  // namespace
 
 std::string a_label(std::string_view domain) {
-  std::string text(domain);
-  if (is_ascii(text)) return text;
+  std::string text;
+  a_label(domain, text);
+  return text;
+}
+
+void a_label(std::string_view domain, std::string& text) {
+  text.assign(domain);
+  if (is_ascii(text)) return;
   char* converted = nullptr;
   // No STD3 rules: an underscore in a name that works elsewhere is not our business.
   const int status = idn2_to_ascii_8z(text.c_str(), &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-  return taken(status, converted, text);
+  text = taken(status, converted, text);
 }
 
 std::string u_label(std::string_view domain) {

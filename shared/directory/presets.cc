@@ -11,6 +11,25 @@
 #include "shared/directory/preset_files.h"
 
 namespace vmail::directory {
+namespace {
+
+// The text with each `mark` as `count` of `piece`.
+std::string expand(const std::string& text, std::string_view mark, std::string_view piece, std::string_view separator,
+                   std::size_t count, std::size_t& uses) {
+  assert(count > 0);
+  std::string expanded;
+  uses = 0;
+  std::size_t from = 0;
+  for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, from)) {
+    expanded.append(text, from, at - from);
+    for (std::size_t i = 0; i < count; ++i) expanded.append(i == 0 ? "" : separator).append(piece);
+    from = at + mark.size();
+    ++uses;
+  }
+  return expanded.append(text, from);
+}
+
+}  // namespace
 
 Preset Preset::built_in(const std::string& name) {
   for (const auto& file : preset_files()) {
@@ -66,19 +85,18 @@ const std::string& Preset::text(std::string_view name, int version) const {
   return std::prev(next)->second;
 }
 
+bool Preset::has(std::string_view name, int version) const {
+  const auto versions = texts_.find(name);
+  return versions != texts_.end() && versions->second.begin()->first <= version;
+}
+
 std::string expand_keys(const std::string& text, std::size_t keys, std::size_t& uses) {
-  assert(keys > 0);
-  constexpr std::string_view kMark = ":keys";
-  std::string expanded;
-  uses = 0;
-  std::size_t from = 0;
-  for (auto at = text.find(kMark); at != std::string::npos; at = text.find(kMark, from)) {
-    expanded.append(text, from, at - from);
-    for (std::size_t i = 0; i < keys; ++i) expanded += i == 0 ? "?" : ",?";
-    from = at + kMark.size();
-    ++uses;
-  }
-  return expanded.append(text, from);
+  return expand(text, ":keys", "?", ",", keys, uses);
+}
+
+std::string expand_spans(const std::string& text, std::size_t spans) {
+  std::size_t uses = 0;
+  return expand(text, ":spans", "id BETWEEN CAST(? AS UNSIGNED) AND CAST(? AS UNSIGNED)", " OR ", spans, uses);
 }
 
 }  // namespace vmail::directory

@@ -16,6 +16,7 @@ class Preset {
 
   // The text for that version: the one with the greatest `since` that is not above it. There must be one.
   const std::string& text(std::string_view name, int version) const;
+  bool has(std::string_view name, int version) const;
 
  private:
   std::map<std::string, std::map<int, std::string>, std::less<>> texts_;
@@ -23,5 +24,7 @@ class Preset {
 
 // The text with each :keys as `keys` placeholders; `uses` is how often that was.
 std::string expand_keys(const std::string& text, std::size_t keys, std::size_t& uses);
+// The text with :spans as so many spans of ids, of two placeholders each.
+std::string expand_spans(const std::string& text, std::size_t spans);
 
 }  // namespace vmail::directory

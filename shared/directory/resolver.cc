@@ -1,138 +1,148 @@
 #include "shared/directory/resolver.h"
 
-#include "shared/directory/idn.h"
-
 namespace vmail::directory {
 namespace {
 
-void add_steps(Ladder& ladder, std::string_view user, const std::string& domain, bool aliased) {
-  ladder.steps.push_back({ladder.local + '@' + domain, ladder.local, domain, false, aliased});
-  if (!ladder.extension.empty()) {
-    ladder.steps.push_back({std::string(user) + '@' + domain, std::string(user), domain, true, aliased});
+void begin(const Address& address, std::string_view domain, const Domains::Entry& entry, Ladder& ladder) {
+  ladder.local.assign(address.local);
+  ladder.user = address.local.size();
+  ladder.domain.assign(domain);
+  ladder.target.assign(entry.kind == DomainKind::Alias ? std::string_view(entry.target) : std::string_view());
+}
+
+// The destinations of a row for this address: "@other" keeps the user (Postfix's mail_addr_map()), and an extension
+// that was stripped is put back before the last '@', or at the end of a bare name (Postfix's mail_addr_crunch()).
+void put_destinations(const AddressRow& row, std::string_view local, std::string_view extension, AddressList& into) {
+  into.clear();
+  for (const auto destination : row.destinations) {
+    if (destination.starts_with('@')) {
+      into.add({local, extension, destination});
+    } else {
+      const auto at = std::min(destination.rfind('@'), destination.size());
+      into.add({destination.substr(0, at), extension, destination.substr(at)});
+    }
   }
 }
 
-Ladder begin(const Address& address, const Domains::Entry& entry) {
-  Ladder ladder;
-  ladder.local = address.local;
-  ladder.domain = a_label(address.domain);
-  if (entry.kind == DomainKind::Alias) ladder.target = entry.target;
-  return ladder;
-}
-
-// Postfix's mail_addr_crunch(): before the last '@', or at the end of a bare name.
-std::string with_extension(const std::string& address, std::string_view extension) {
-  std::string text = address;
-  const auto at = text.rfind('@');
-  return text.insert(at == std::string::npos ? text.size() : at, extension);
-}
-
-// What the destinations of a row are for this address: "@other" keeps the user (Postfix's mail_addr_map()), and an
-// extension that was stripped is put back.
-std::vector<std::string> destinations(const AddressRow& row, std::string_view local, std::string_view extension) {
-  std::vector<std::string> result;
-  result.reserve(row.destinations.size());
-  for (const auto& destination : row.destinations) {
-    const std::string whole = destination.starts_with('@') ? std::string(local) + destination : destination;
-    result.push_back(with_extension(whole, extension));
-  }
-  return result;
+// What is the same for all rows: false when this one decides nothing.
+template <class Row, class T>
+bool decides(const Row& row, Outcome<T>& into) {
+  if (row.fault.empty()) return false;
+  into.fail(row.fault);
+  return true;
 }
 
 }  // namespace
 
-std::vector<std::string> Ladder::keys() const {
+Ladder::Step Ladder::step(std::size_t index) const {
+  const bool has_extension = user < local.size();
+  return {has_extension && index % 2 == 1, index >= (has_extension ? 2U : 1U)};
+}
+
+std::string_view Ladder::key(Step step) const {
+  return key_.assign(local_of(step)).append(1, '@').append(domain_of(step));
+}
+
+std::string_view Ladder::catch_all(std::size_t index) const {
+  return key_.assign(1, '@').append(index == 0 ? domain : target);
+}
+
+std::vector<std::string> Ladder::step_keys() const {
   std::vector<std::string> result;
-  result.reserve(steps.size() + catch_alls.size());
-  for (const auto& step : steps) result.push_back(step.key);
-  result.insert(result.end(), catch_alls.begin(), catch_alls.end());
+  result.reserve(steps() + domains());
+  for (std::size_t i = 0; i < steps(); ++i) result.emplace_back(key(step(i)));
   return result;
 }
 
-Ladder make_ladder(const Address& address, const Domains::Entry& entry, const Rules& rules) {
-  Ladder ladder = begin(address, entry);
-  const LocalPart parts = split_extension(address.local, rules.delimiters);
-  ladder.extension = parts.extension;
-  add_steps(ladder, parts.user, ladder.domain, false);
-  ladder.catch_alls.push_back('@' + ladder.domain);
-  if (!ladder.target.empty()) {
-    add_steps(ladder, parts.user, ladder.target, true);
-    ladder.catch_alls.push_back('@' + ladder.target);
-  }
-  return ladder;
+std::vector<std::string> Ladder::keys() const {
+  std::vector<std::string> result = step_keys();
+  for (std::size_t i = 0; i < domains(); ++i) result.emplace_back(catch_all(i));
+  return result;
 }
 
-Ladder make_login_ladder(const Address& address, const Domains::Entry& entry) {
-  Ladder ladder = begin(address, entry);
-  add_steps(ladder, address.local, ladder.domain, false);
-  if (!ladder.target.empty()) add_steps(ladder, address.local, ladder.target, true);
-  return ladder;
+void make_ladder(const Address& address, std::string_view domain, const Domains::Entry& entry, const Rules& rules,
+                 Ladder& into) {
+  begin(address, domain, entry, into);
+  into.user = split_extension(into.local, rules.delimiters).user.size();
 }
 
-Resolution<Mailbox> resolve_mailbox(const Ladder& ladder, RowSource& rows) {
-  for (const auto& step : ladder.steps) {
-    const AddressRow* row = rows.find(step.key);
-    if (row == nullptr) return std::nullopt;
-    if (!row->fault.empty()) return Outcome<Mailbox>::temp_fail(row->fault);
-    if (row->mailbox == AddressRow::Mailbox::Off) return Outcome<Mailbox>::disabled();
+void make_login_ladder(const Address& address, std::string_view domain, const Domains::Entry& entry, Ladder& into) {
+  begin(address, domain, entry, into);
+}
+
+bool resolve_mailbox(const Ladder& ladder, const Rules&, RowSource& rows, Outcome<Mailbox>& into) {
+  for (std::size_t i = 0; i < ladder.steps(); ++i) {
+    const Ladder::Step step = ladder.step(i);
+    const AddressRow* row = rows.find(ladder.key(step));
+    if (row == nullptr) return false;
+    if (decides(*row, into)) return true;
+    if (row->mailbox == AddressRow::Mailbox::Off) return into.become(Status::Disabled), true;
     if (row->mailbox == AddressRow::Mailbox::None) continue;
-    Mailbox mailbox;
-    mailbox.local = step.local;
-    mailbox.domain = row->domain.empty() ? step.domain : row->domain;
-    if (step.stripped) mailbox.extension = ladder.extension;
-    return Outcome<Mailbox>::found(std::move(mailbox));
+    Mailbox& mailbox = into.find_again();
+    mailbox.local.assign(ladder.local_of(step));
+    mailbox.domain.assign(row->domain.empty() ? ladder.domain_of(step) : std::string_view(row->domain));
+    mailbox.extension.assign(step.stripped ? ladder.extension() : std::string_view());
+    return true;
   }
-  return Outcome<Mailbox>::not_found();
+  into.become(Status::NotFound);
+  return true;
 }
 
-Resolution<std::vector<std::string>> resolve_aliases(const Ladder& ladder, const Rules& rules, RowSource& rows) {
-  using Result = Outcome<std::vector<std::string>>;
-  for (const auto& step : ladder.steps) {
-    const AddressRow* row = rows.find(step.key);
-    if (row == nullptr) return std::nullopt;
-    if (!row->fault.empty()) return Result::temp_fail(row->fault);
+bool resolve_aliases(const Ladder& ladder, const Rules& rules, RowSource& rows, Outcome<AddressList>& into) {
+  for (std::size_t i = 0; i < ladder.steps(); ++i) {
+    const Ladder::Step step = ladder.step(i);
+    const AddressRow* row = rows.find(ladder.key(step));
+    if (row == nullptr) return false;
+    if (decides(*row, into)) return true;
     const bool put_back = step.stripped && rules.propagate_extension;
-    const std::string_view extension = put_back ? std::string_view(ladder.extension) : std::string_view();
-    if (!row->destinations.empty()) return Result::found(destinations(*row, step.local, extension));
-    switch (row->mailbox) {
-      case AddressRow::Mailbox::On: {
-        if (!step.aliased) return Result::not_found();
-        // The address in the target domain, where its mailbox is.
-        const std::string& domain = row->domain.empty() ? step.domain : row->domain;
-        return Result::found({step.local + std::string(extension) + '@' + domain});
-      }
-      case AddressRow::Mailbox::Off:
-        return Result::disabled();
-      case AddressRow::Mailbox::None:
-        break;
+    const std::string_view extension = put_back ? ladder.extension() : std::string_view();
+    if (!row->destinations.empty()) {
+      put_destinations(*row, ladder.local_of(step), extension, into.find_again());
+      return true;
     }
-    if (row->aliases_off) return Result::disabled();
+    if (row->mailbox == AddressRow::Mailbox::Off) return into.become(Status::Disabled), true;
+    if (row->mailbox == AddressRow::Mailbox::On) {
+      if (!step.aliased) return into.become(Status::NotFound), true;
+      // The address in the target domain, where its mailbox is.
+      AddressList& list = into.find_again();
+      list.clear();
+      list.add({ladder.local_of(step), extension, "@",
+                row->domain.empty() ? ladder.domain_of(step) : std::string_view(row->domain)});
+      return true;
+    }
+    if (row->aliases_off) return into.become(Status::Disabled), true;
   }
-  for (const auto& key : ladder.catch_alls) {
-    const AddressRow* row = rows.find(key);
-    if (row == nullptr) return std::nullopt;
-    if (!row->fault.empty()) return Result::temp_fail(row->fault);
-    // The whole local part goes on, so there is nothing to put back.
-    if (!row->destinations.empty()) return Result::found(destinations(*row, ladder.local, ""));
-    if (row->aliases_off) return Result::disabled();
+  for (std::size_t i = 0; i < ladder.domains(); ++i) {
+    const AddressRow* row = rows.find(ladder.catch_all(i));
+    if (row == nullptr) return false;
+    if (decides(*row, into)) return true;
+    if (!row->destinations.empty()) {
+      // The whole local part goes on, so there is nothing to put back.
+      put_destinations(*row, ladder.local, "", into.find_again());
+      return true;
+    }
+    if (row->aliases_off) return into.become(Status::Disabled), true;
   }
-  return Result::not_found();
+  into.become(Status::NotFound);
+  return true;
 }
 
-Outcome<Credentials> resolve_credentials(const Ladder& ladder, CredentialRows rows) {
-  for (const auto& step : ladder.steps) {
-    const auto found = rows.find(step.key);
-    if (found == rows.end()) continue;
-    CredentialRow& row = found->second;
-    if (!row.fault.empty()) return Outcome<Credentials>::temp_fail(row.fault);
-    if (!row.on) return Outcome<Credentials>::disabled();
-    Credentials credentials;
-    credentials.mailbox.local = step.local;
-    credentials.mailbox.domain = row.domain.empty() ? step.domain : row.domain;
-    credentials.hash = std::move(row.hash);
-    return Outcome<Credentials>::found(std::move(credentials));
+bool resolve_credentials(const Ladder& ladder, const Rules&, CredentialSource& rows, Outcome<Credentials>& into) {
+  for (std::size_t i = 0; i < ladder.steps(); ++i) {
+    const Ladder::Step step = ladder.step(i);
+    const CredentialRow* row = rows.find(ladder.key(step));
+    if (row == nullptr) return false;
+    if (!row->exists) continue;
+    if (decides(*row, into)) return true;
+    if (!row->on) return into.become(Status::Disabled), true;
+    Credentials& credentials = into.find_again();
+    credentials.mailbox.local.assign(ladder.local_of(step));
+    credentials.mailbox.domain.assign(row->domain.empty() ? ladder.domain_of(step) : std::string_view(row->domain));
+    credentials.hash = row->hash.copy();
+    return true;
   }
-  return Outcome<Credentials>::not_found();
+  into.become(Status::NotFound);
+  return true;
 }
 
 }  // namespace vmail::directory

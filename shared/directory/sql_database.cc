@@ -12,6 +12,23 @@ namespace vmail::directory {
 namespace {
 
 constexpr int kUnknownVersion = -1;
+// Of the texts `changes` and `late-changes`.
+constexpr std::size_t kNotesLimit = 5000;
+
+// Of what is asked in the background one thread may be at work for long, with everything; the others are for the polls.
+mysql::Pool::Limits background_limits(mysql::Pool::Limits limits) {
+  limits.threads = 2;
+  limits.queue = 10;
+  return limits;
+}
+
+mysql::Pool::Limits write_limits() {
+  mysql::Pool::Limits limits;
+  limits.threads = 1;
+  limits.queue = 10;
+  limits.writes = true;
+  return limits;
+}
 
 // A column that cannot hold a key has no row with it, but servers call the comparison an error.
 bool is_collation_error(unsigned code) {
@@ -41,23 +58,23 @@ std::vector<mysql::Value> spellings(const std::vector<std::string>& keys) {
 }
 
 // How the row spells the domain, when that is not how the key does.
-std::string own_spelling(const std::string& stored, const std::string& key) {
-  std::string domain = fold_case(std::string_view(stored).substr(stored.rfind('@') + 1));
+std::string own_spelling(std::string_view stored, const std::string& key) {
+  std::string domain = fold_case(stored.substr(stored.rfind('@') + 1));
   return key.compare(key.rfind('@') + 1, std::string::npos, domain) == 0 ? "" : domain;
 }
 
-bool is_on(const mysql::Value& enable) {
+template <class Cell>
+bool is_on(const std::optional<Cell>& enable) {
   return enable && *enable == "1";
 }
 
 // One row may hold several destinations, separated by commas, as Postfix takes them too; a comma in quotes is none.
 // False for what no mail system could use.
-bool add_destinations(const std::string& text, std::vector<std::string>& destinations) {
+bool add_destinations(std::string_view text, AddressList& destinations) {
   const auto add = [&](std::string_view part) {
     part = trim(part);
     if (part.empty()) return false;
-    if (std::find(destinations.begin(), destinations.end(), part) == destinations.end())
-      destinations.emplace_back(part);
+    if (!destinations.contains(part)) destinations.add(part);
     return true;
   };
   std::size_t from = 0;
@@ -69,11 +86,11 @@ bool add_destinations(const std::string& text, std::vector<std::string>& destina
     } else if (text[i] == '"') {
       quoted = !quoted;
     } else if (text[i] == ',' && !quoted) {
-      if (!add(std::string_view(text).substr(from, i - from))) return false;
+      if (!add(text.substr(from, i - from))) return false;
       from = i + 1;
     }
   }
-  return is_utf8(text) && add(std::string_view(text).substr(from));
+  return is_utf8(text) && add(text.substr(from));
 }
 
 }  // namespace
@@ -133,27 +150,107 @@ struct SqlDatabase::Schema {
     }
     return all;
   }
+
+  std::shared_ptr<const Domains> domains(mysql::Connection& connection, int at_version) {
+    return read_domains(connection.query(preset.text("domains", at_version)).rows, at_version);
+  }
+
+  FeedAnswer changes(mysql::Connection& connection, const FeedQuestion& question) {
+    int at_version = version;
+    if (at_version == kUnknownVersion || !preset.has("feed", at_version)) at_version = detect(connection);
+    FeedAnswer answer;
+    if (!preset.has("feed", at_version)) {
+      answer.unavailable =
+          "version " + std::to_string(at_version) + " of the schema has none; `vmailctl schema upgrade` makes it";
+      return answer;
+    }
+    try {
+      read_changes(connection, question, at_version, answer);
+    } catch (const mysql::Error& error) {
+      // Tables or routines that are gone, rights that were not given, an account of the triggers that is missing.
+      const bool missing = error.kind() == mysql::ErrorKind::Schema || error.kind() == mysql::ErrorKind::Denied ||
+                           error.code() == 1305 || error.code() == 1449;
+      if (!missing) throw;
+      answer = FeedAnswer{};
+      answer.unavailable = std::string(error.what()) + "; `vmailctl schema feed on` mends it";
+      detect(connection);
+    }
+    return answer;
+  }
+
+  void read_changes(mysql::Connection& connection, const FeedQuestion& question, int at_version, FeedAnswer& answer) {
+    const auto feed = connection.query(preset.text("feed", at_version)).rows;
+    if (feed.empty() || !is_on(feed[0].at(1))) {
+      answer.unavailable = std::string(feed.empty() ? "it has not been set up" : "it is switched off") +
+                           "; `vmailctl schema feed on` makes it";
+      return;
+    }
+    const mysql::Row& head = feed[0];
+    answer.identity = head.at(0).value_or("") + " on " + head.at(2).value_or("");
+    answer.newest = parse_number(head.at(3).value_or("")).value_or(0);
+    answer.newest_witness = head.at(4).value_or("");
+    if (question.check_triggers) {
+      const auto triggers = connection.query(preset.text("triggers", at_version)).rows;
+      if (triggers.empty() || !triggers[0].at(0)) {
+        answer.unavailable = "triggers of it are missing or lack rights; `vmailctl schema status` tells which";
+        return;
+      }
+      answer.triggers = *triggers[0][0];
+    }
+    if (!question.spans.empty()) {
+      // Few different texts, since each is prepared once: a span that is named twice does no harm.
+      std::size_t count = 1;
+      while (count < question.spans.size()) count *= 2;
+      std::vector<mysql::Value> ids;
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto& [first, last] = question.spans[std::min(i, question.spans.size() - 1)];
+        ids.emplace_back(std::to_string(first));
+        ids.emplace_back(std::to_string(last));
+      }
+      answer.more_late =
+          read_notes(connection, expand_spans(preset.text("late-changes", at_version), count), ids, answer.late);
+    }
+    if (question.from > 0) {
+      answer.more =
+          read_notes(connection, preset.text("changes", at_version), {std::to_string(question.from)}, answer.notes);
+    }
+  }
+
+  // True: there may be more.
+  static bool read_notes(mysql::Connection& connection, const std::string& sql, const std::vector<mysql::Value>& ids,
+                         std::vector<FeedAnswer::Note>& notes) {
+    const auto rows = connection.query(sql, ids).rows;
+    notes.reserve(rows.size());
+    for (const auto& row : rows) notes.push_back(read_note(row));
+    return rows.size() >= kNotesLimit;
+  }
 };
 
-SqlDatabase::SqlDatabase(Loop& loop, const Clock& clock, mysql::Options options, mysql::Pool::Limits limits,
-                         Preset preset)
-    : schema_(std::make_shared<Schema>(std::move(preset))), pool_(loop, clock, std::move(options), limits) {}
+SqlDatabase::SqlDatabase(Loop& loop, const Clock& clock, std::shared_ptr<mysql::Hosts> hosts, mysql::Options options,
+                         mysql::Pool::Limits limits, Preset preset)
+    : schema_(std::make_shared<Schema>(std::move(preset))),
+      hosts_(std::move(hosts)),
+      prober_(loop, clock, hosts_, options.copy()),
+      lookups_(loop, clock, hosts_, options.copy(), limits),
+      background_(loop, clock, hosts_, options.copy(), background_limits(limits)),
+      writes_(loop, clock,
+              std::make_shared<mysql::Hosts>(clock, options.write_hosts, options.user, mysql::Hosts::Rules{}),
+              options.copy(), write_limits()) {}
 
 SqlDatabase::~SqlDatabase() = default;
 
 void SqlDatabase::domains(Instant deadline, Done<std::shared_ptr<const Domains>> done) {
-  pool_.ask<std::shared_ptr<const Domains>>(
+  lookups_.ask<std::shared_ptr<const Domains>>(
       "domains", deadline,
       [schema = schema_](mysql::Connection& connection) {
         // Asked each time: an upgrade is noticed although the old texts go on working.
-        const int version = schema->detect(connection);
-        return read_domains(connection.query(schema->preset.text("domains", version)).rows, version);
+        return schema->domains(connection, schema->detect(connection));
       },
       std::move(done));
 }
 
 void SqlDatabase::addresses(std::vector<std::string> keys, Instant deadline, Done<AddressRows> done) {
-  pool_.ask<AddressRows>(
+  lookups_.ask<AddressRows>(
       "addresses", deadline,
       [schema = schema_, keys = std::move(keys)](mysql::Connection& connection) {
         return read_addresses(keys, schema->rows(connection, "addresses", spellings(keys)));
@@ -162,7 +259,7 @@ void SqlDatabase::addresses(std::vector<std::string> keys, Instant deadline, Don
 }
 
 void SqlDatabase::credentials(std::vector<std::string> keys, Instant deadline, Done<CredentialRows> done) {
-  pool_.ask<CredentialRows>(
+  lookups_.ask<CredentialRows>(
       "credentials", deadline,
       [schema = schema_, keys = std::move(keys)](mysql::Connection& connection) {
         return read_credentials(keys, schema->rows(connection, "credentials", spellings(keys)));
@@ -170,50 +267,164 @@ void SqlDatabase::credentials(std::vector<std::string> keys, Instant deadline, D
       std::move(done));
 }
 
+void SqlDatabase::changes(FeedQuestion question, Instant deadline, Done<FeedAnswer> done) {
+  background_.ask<FeedAnswer>(
+      "changes", deadline,
+      [schema = schema_, question = std::move(question)](mysql::Connection& connection) {
+        return schema->changes(connection, question);
+      },
+      std::move(done));
+}
+
+void SqlDatabase::everything(std::size_t max_bytes, Instant deadline, Done<Everything> done) {
+  background_.ask<Everything>(
+      "everything", deadline,
+      [schema = schema_, max_bytes](mysql::Connection& connection) {
+        const int version = schema->detect(connection);
+        Everything everything;
+        RowSet::Builder builder(max_bytes);
+        {
+          const mysql::ConsistentView view(connection);
+          everything.domains = schema->domains(connection, version);
+          AddressPart part;
+          connection.stream(schema->preset.text("everything", version), [&](Cells cells) {
+            if (read_part(cells, part)) builder.add(part.key, part.order, part.row);
+          });
+        }
+        everything.rows = builder.finish();
+        return everything;
+      },
+      std::move(done));
+}
+
+void SqlDatabase::prune(Instant deadline, Done<bool> done) {
+  writes_.ask<bool>(
+      "prune", deadline,
+      [schema = schema_](mysql::Connection& connection) {
+        const int version = schema->detect(connection);
+        if (!schema->preset.has("prune", version)) return false;
+        const auto prunable = [&] {
+          const auto oldest = connection.query(schema->preset.text("prunable", version)).rows;
+          return !oldest.empty() && is_on(oldest[0].at(0));
+        };
+        if (!prunable()) return false;
+        connection.query(schema->preset.text("prune", version));
+        return prunable();
+      },
+      std::move(done));
+}
+
+void SqlDatabase::describe(DatabaseStats& stats) const {
+  const auto hosts = hosts_->status();
+  stats.answers = hosts.answers;
+  stats.since = hosts.since;
+  stats.host = hosts.host;
+  stats.last_failure = hosts.last_failure;
+  for (const mysql::Pool* pool : {&lookups_, &background_, &writes_}) {
+    const auto& counters = pool->counters();
+    stats.asked += counters.asked;
+    stats.failed += counters.failed;
+    stats.orphaned += counters.orphaned;
+    stats.refused += counters.refused;
+    stats.waiting += pool->waiting();
+  }
+}
+
+void SqlDatabase::stop() {
+  prober_.stop();
+  lookups_.stop();
+  background_.stop();
+  writes_.stop();
+}
+
+bool read_part(Cells cells, AddressPart& part) {
+  if (!cells[2]) return false;
+  part.key = address_key(*cells[2]);
+  if (part.key.empty()) return false;
+  part.order = parse_number(cells[1].value_or("")).value_or(0);
+  part.row = AddressRow{};
+  const bool on = is_on(cells[3]);
+  if (cells[0] == "user") {
+    part.row.mailbox = on ? AddressRow::Mailbox::On : AddressRow::Mailbox::Off;
+    part.row.domain = own_spelling(*cells[2], part.key);
+  } else if (!on) {
+    part.row.aliases_off = true;
+  } else if (!cells[4] || !add_destinations(*cells[4], part.row.destinations)) {
+    part.row.destinations.clear();
+    part.row.fault = "the alias " + printable(part.key) + " has a destination that is no address";
+  }
+  return true;
+}
+
+FeedAnswer::Note read_note(const mysql::Row& row) {
+  FeedAnswer::Note note;
+  note.id = parse_number(row.at(0).value_or("")).value_or(0);
+  note.witness = row.at(1).value_or("");
+  const std::string kind = row.at(2).value_or("");
+  const std::string name = row.at(3).value_or("");
+  if (kind == "address") {
+    note.change = {Change::Kind::Address, address_key(name)};
+  } else if (kind == "domain") {
+    note.change = {Change::Kind::Domain, a_label(fold_case(name))};
+  } else if (kind != "start") {
+    // A kind that this version does not know means at most that.
+    note.change.kind = Change::Kind::All;
+  }
+  return note;
+}
+
 AddressRows read_addresses(const std::vector<std::string>& keys, std::vector<mysql::Row> rows) {
   AddressRows result;
   for (const auto& key : keys) result.try_emplace(key);
-  // Destinations in the order in which they were entered.
-  std::stable_sort(rows.begin(), rows.end(), [](const mysql::Row& a, const mysql::Row& b) {
-    return parse_number(a.at(1).value_or("")) < parse_number(b.at(1).value_or(""));
-  });
-  std::unordered_set<std::string> with_aliases_off;
+  std::vector<AddressPart> parts;
   for (const auto& row : rows) {
-    if (!row.at(2)) continue;
-    const auto found = result.find(address_key(*row[2]));
-    if (found == result.end()) continue;
-    const std::string& key = found->first;
-    AddressRow& address = found->second;
-    const bool on = is_on(row.at(3));
-    if (row[0] == "user") {
-      if (address.mailbox != AddressRow::Mailbox::None) address.fault = "there are two mailboxes " + printable(key);
-      address.mailbox = on ? AddressRow::Mailbox::On : AddressRow::Mailbox::Off;
-      address.domain = own_spelling(*row[2], key);
-    } else if (!on) {
-      with_aliases_off.insert(key);
-    } else if (!row.at(4) || !add_destinations(*row[4], address.destinations)) {
-      address.fault = "the alias " + printable(key) + " has a destination that is no address";
+    const std::vector<std::optional<std::string_view>> cells(row.begin(), row.end());
+    AddressPart& part = parts.emplace_back();
+    if (!read_part(cells, part) || result.count(part.key) == 0) parts.pop_back();
+  }
+  // Destinations in the order in which they were entered.
+  std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
+  std::unordered_set<std::string> twice;
+  for (const auto& part : parts) {
+    AddressRow& row = result.at(part.key);
+    if (part.row.mailbox != AddressRow::Mailbox::None) {
+      if (row.mailbox != AddressRow::Mailbox::None) twice.insert(part.key);
+      row.mailbox = part.row.mailbox;
+      row.domain = part.row.domain;
+    }
+    if (row.fault.empty()) row.fault = part.row.fault;
+    row.aliases_off = row.aliases_off || part.row.aliases_off;
+    for (const auto destination : part.row.destinations) {
+      if (!row.destinations.contains(destination)) row.destinations.add(destination);
     }
   }
-  for (const auto& key : with_aliases_off) {
-    AddressRow& address = result.at(key);
-    address.aliases_off = address.destinations.empty();
+  for (auto& [key, row] : result) {
+    if (twice.count(key) > 0) row.fault = "there are two mailboxes " + printable(key);
+    row.aliases_off = row.aliases_off && row.destinations.empty();
+    // As a RowSet has it: nothing else counts.
+    if (!row.fault.empty()) {
+      std::string fault = std::move(row.fault);
+      row = AddressRow{};
+      row.fault = std::move(fault);
+    }
   }
   return result;
 }
 
 CredentialRows read_credentials(const std::vector<std::string>& keys, std::vector<mysql::Row> rows) {
   CredentialRows result;
+  for (const auto& key : keys) result.try_emplace(key);
   for (auto& row : rows) {
     if (!row.at(0)) continue;
-    const std::string key = address_key(*row[0]);
-    CredentialRow credentials;
+    const auto found = result.find(address_key(*row[0]));
+    if (found == result.end()) continue;
+    CredentialRow& credentials = found->second;
+    if (std::exchange(credentials.exists, true)) {
+      credentials.fault = "there are two mailboxes " + printable(found->first);
+    }
     credentials.on = is_on(row.at(1));
-    credentials.domain = own_spelling(*row[0], key);
+    credentials.domain = own_spelling(*row[0], found->first);
     if (row.at(2)) credentials.hash = Secret::take(*row[2]);
-    if (std::find(keys.begin(), keys.end(), key) == keys.end()) continue;
-    const auto [place, fresh] = result.try_emplace(key, std::move(credentials));
-    if (!fresh) place->second.fault = "there are two mailboxes " + printable(key);
   }
   return result;
 }

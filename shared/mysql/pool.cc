@@ -152,14 +152,6 @@ Pool::Pool(Loop& loop, const Clock& clock, std::shared_ptr<Hosts> hosts, Options
   workers_->hosts->listen(this, [workers = workers_.get()](std::size_t host) { workers->interrupt_host(host); });
 }
 
-Pool::Pool(Loop& loop, const Clock& clock, Options options, Limits limits)
-    : Pool(loop, clock,
-           std::make_shared<Hosts>(clock, options.hosts, options.user,
-                                   Hosts::Rules{Hosts::Choice::First, limits.retry_after, limits.retry_after_max}),
-           options.copy(), limits) {
-  prober_ = std::make_unique<Prober>(loop, clock, workers_->hosts, std::move(options));
-}
-
 Pool::~Pool() {
   stop();
 }
@@ -206,7 +198,6 @@ void Pool::start(const char* name, Instant deadline, MoveOnlyFunction<void(Conne
 void Pool::stop() {
   assert(front_->loop.on_loop());
   if (!workers_->threads) return;
-  prober_.reset();
   const auto threads = std::move(workers_->threads);
   front_->timer.cancel();
   auto pending = std::exchange(front_->pending, {});

@@ -19,7 +19,6 @@
 #include "shared/base/outcome.h"
 #include "shared/mysql/connection.h"
 #include "shared/mysql/hosts.h"
-#include "shared/mysql/prober.h"
 #include "shared/runtime/loop.h"
 
 namespace vmail::mysql {
@@ -31,8 +30,6 @@ class Pool {
     std::size_t threads = 4;
     std::size_t queue = 1000;  // questions that wait for a worker; one more is TempFail at once
     bool writes = false;       // a host that is read only is not asked: it is none of these
-    Duration retry_after = std::chrono::seconds(1);
-    Duration retry_after_max = std::chrono::seconds(30);
   };
   struct Counters {
     std::uint64_t asked = 0;
@@ -50,8 +47,6 @@ class Pool {
 
   // `loop` and `clock` outlive the pool. Connects when the first question comes. Of `options` all but the hosts counts.
   Pool(Loop& loop, const Clock& clock, std::shared_ptr<Hosts> hosts, Options options, Limits limits);
-  // With a list of its own.
-  Pool(Loop& loop, const Clock& clock, Options options, Limits limits);
   ~Pool();
 
   // `name` (a literal) says in the log which question it is that fails.
@@ -86,7 +81,6 @@ class Pool {
 
   std::shared_ptr<Front> front_;      // loop thread
   std::unique_ptr<Workers> workers_;  // shared with the workers
-  std::unique_ptr<Prober> prober_;
 };
 
 }  // namespace vmail::mysql

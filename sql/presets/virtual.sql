@@ -1,9 +1,9 @@
 -- The preset "virtual": the tables of the tutorial as they are, and as `vmailctl schema upgrade` leaves them.
 --
 -- Each text has a name, and the schema version from which on it is the one to ask (the greatest that fits is taken).
--- :keys stands for one placeholder a key, wherever it is. What a text returns is what shared/directory/sql_database.cc
--- reads, in that order. The conversions make columns of any character set fit into one UNION; they do not touch what an
--- index is asked for.
+-- :keys stands for one placeholder a key, wherever it is; :spans for `id BETWEEN ? AND ?`, as often as needed. What a
+-- text returns is what shared/directory/sql_database.cc reads, in that order. The conversions make columns of any
+-- character set fit into one UNION; they do not touch what an index is asked for.
 
 -- name: schema-version
 SELECT MAX(version) FROM vmailkit_schema;
@@ -37,3 +37,49 @@ WHERE source IN (:keys);
 -- name: credentials
 -- address, enable, password
 SELECT email, enable, password FROM virtual_users WHERE email IN (:keys);
+
+-- name: everything
+-- kind, id, address, enable, destination: all rows that `addresses` could find
+SELECT 'user', id, CONVERT(email USING utf8mb4), enable, NULL FROM virtual_users
+UNION ALL
+SELECT 'alias', id, CONVERT(source USING utf8mb4), 1, CONVERT(destination USING utf8mb4) FROM virtual_aliases;
+
+-- name: everything
+-- since: 3
+SELECT 'user', id, CONVERT(email USING utf8mb4), enable, NULL FROM virtual_users
+UNION ALL
+SELECT 'alias', id, CONVERT(source USING utf8mb4), enable, CONVERT(destination USING utf8mb4) FROM virtual_aliases;
+
+-- name: feed
+-- since: 4
+-- identity, whether it is wanted, which server this is, the newest note's id and witness
+SELECT feed.identity, feed.enable, CONCAT(@@hostname, ':', @@port, ' ', @@server_id), note.id,
+CONCAT_WS(' ', UNIX_TIMESTAMP(note.noted_at), note.kind, note.name) FROM vmailkit_feed feed
+LEFT JOIN vmailkit_changes note ON note.id = (SELECT MAX(id) FROM vmailkit_changes) WHERE feed.id = 1;
+
+-- name: triggers
+-- since: 4
+-- since when they are what they are, or NULL when there are not all of them
+SELECT vmailkit_triggers();
+
+-- name: changes
+-- since: 4
+-- id, witness, kind, name; 5000 rows mean that there may be more
+SELECT id, CONCAT_WS(' ', UNIX_TIMESTAMP(noted_at), kind, name), kind, name FROM vmailkit_changes
+WHERE id >= CAST(? AS UNSIGNED) ORDER BY id LIMIT 5000;
+
+-- name: late-changes
+-- since: 4
+-- the same
+SELECT id, CONCAT_WS(' ', UNIX_TIMESTAMP(noted_at), kind, name), kind, name FROM vmailkit_changes
+WHERE :spans ORDER BY id LIMIT 5000;
+
+-- name: prunable
+-- since: 4
+-- whether the oldest note may go
+SELECT id < (SELECT MAX(id) FROM vmailkit_changes) AND noted_at < CURRENT_TIMESTAMP(6) - INTERVAL 7 DAY
+FROM vmailkit_changes ORDER BY id LIMIT 1;
+
+-- name: prune
+-- since: 4
+CALL vmailkit_prune();

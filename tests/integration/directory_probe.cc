@@ -33,9 +33,9 @@ std::string value_text(const Mailbox& mailbox) {
 std::string value_text(const Credentials& credentials) {
   return credentials.mailbox.address() + " " + credentials.hash.text();
 }
-std::string value_text(const std::vector<std::string>& destinations) {
+std::string value_text(const AddressList& destinations) {
   std::string text;
-  for (const auto& destination : destinations) text += (text.empty() ? "" : ",") + destination;
+  for (const auto destination : destinations) text.append(text.empty() ? "" : ",").append(destination);
   return text;
 }
 
@@ -86,9 +86,9 @@ void obey(Directory& directory, const std::string& line) {
   } else if (question == "fresh") {
     settle(number, directory.mailbox(key, Freshness::FreshForRefusal, printer<Mailbox>(number)));
   } else if (question == "aliases") {
-    settle(number, directory.aliases(key, printer<std::vector<std::string>>(number)));
+    settle(number, directory.aliases(key, printer<AddressList>(number)));
   } else if (question == "credentials") {
-    settle(number, directory.credentials(key, printer<Credentials>(number)));
+    settle(number, directory.credentials(key, Freshness::Cached, printer<Credentials>(number)));
   } else {
     std::cout << number << " unknown question" << std::endl;
   }

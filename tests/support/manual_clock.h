@@ -7,7 +7,7 @@ namespace vmail::test {
 
 class ManualClock final : public Clock {
  public:
-  Instant now() const override { return now_; }
+  Instant now() const override { return now_ += tick_; }
   WallTime wall() const override { return wall_; }
 
   // Both clocks go on, as in real life.
@@ -15,11 +15,14 @@ class ManualClock final : public Clock {
     now_ += by;
     wall_ += std::chrono::duration_cast<WallTime::duration>(by);
   }
+  // From now on each look takes time, so that nothing happens at the same instant as something else.
+  void tick(Duration each) { tick_ = each; }
   // The administrator sets the date: only the wall clock jumps.
   void set_wall(WallTime wall) { wall_ = wall; }
 
  private:
-  Instant now_{std::chrono::hours(1000)};            // not zero: zero is too often "never"
+  Duration tick_{};
+  mutable Instant now_{std::chrono::hours(1000)};    // not zero: zero is too often "never"
   WallTime wall_{std::chrono::seconds(1700000000)};  // 2023-11-14 22:13:20 UTC
 };
 

@@ -29,7 +29,8 @@ class Backend {
           return auth::Accounts(mailboxes);
         }()),
         logins_(loop, clock_, questions_, pool_, passwords()) {
-    questions_.credentials = [this](std::string_view login, directory::Later<directory::Credentials> later) {
+    questions_.credentials = [this](std::string_view login, directory::Freshness,
+                                    directory::Later<directory::Credentials> later) {
       return ask<directory::Credentials>(credentials_, held_credentials_, login, std::move(later));
     };
     questions_.mailbox = [this](std::string_view address, directory::Later<directory::Mailbox> later) {

@@ -27,7 +27,7 @@ struct Fixture {
     directory =
         std::make_unique<directory::Directory>(loop(), clock, settings, std::make_unique<FakeDatabase>(loop(), tables));
     maps.add_directory(*directory);
-    pair.open([this](Channel& channel) { return std::make_shared<socketmap::SocketmapSession>(channel, ask); });
+    pair.open([this](Channel& channel) { return std::make_shared<socketmap::SocketmapSession>(channel, maps); });
   }
   ~Fixture() {
     pair.reset();
@@ -56,10 +56,7 @@ struct Fixture {
   test::ManualClock clock;
   config::Settings settings;
   std::shared_ptr<FakeDatabase::Tables> tables = std::make_shared<FakeDatabase::Tables>();
-  maps::Maps maps;
-  const socketmap::Ask ask = [this](const socketmap::Request& request, socketmap::Later later) {
-    return maps.ask(request, std::move(later));
-  };
+  maps::Maps maps{clock};
   test::SocketPair pair;
   std::unique_ptr<directory::Directory> directory;
 };

@@ -4,20 +4,12 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/manual_clock.h"
 
 using namespace vmail;
 using maps::Maps;
-using socketmap::Later;
 using socketmap::Reply;
 using socketmap::Request;
-
-namespace {
-
-Later nobody() {
-  return [](const Reply&) { FAIL("answered later, though it was answered at once"); };
-}
-
-}  // namespace
 
 TEST_CASE("outcomes become replies") {
   using Domain = Outcome<directory::DomainKind>;
@@ -33,63 +25,78 @@ TEST_CASE("outcomes become replies") {
   CHECK(maps::mailboxes_reply(Mailbox::disabled()).encode() == "9:NOTFOUND ,");
   CHECK(maps::mailboxes_reply(Mailbox::temp_fail("away")).encode() == "9:TEMP away,");
 
-  using Aliases = Outcome<std::vector<std::string>>;
+  using Aliases = Outcome<AddressList>;
   CHECK(maps::aliases_reply(Aliases::found({"a@x.org"})).encode() == "10:OK a@x.org,");
   CHECK(maps::aliases_reply(Aliases::found({"a@x.org", "b@y.org"})).encode() == "18:OK a@x.org,b@y.org,");
   CHECK(maps::aliases_reply(Aliases::disabled()).encode() == "9:NOTFOUND ,");
   CHECK(maps::aliases_reply(Aliases::temp_fail("away")).encode() == "9:TEMP away,");
   // Bad data is no answer: half a list would lose mail, and an empty OK is a fault in Postfix's eyes.
   CHECK(maps::aliases_reply(Aliases::found({})).kind() == Reply::Kind::Temp);
-  CHECK(maps::aliases_reply(Aliases::found(std::vector<std::string>(9000, "somebody@x.org"))).kind() ==
-        Reply::Kind::Temp);
+  AddressList many;
+  for (int i = 0; i < 9000; ++i) many.add("somebody@x.org");
+  CHECK(maps::aliases_reply(Aliases::found(many)).kind() == Reply::Kind::Temp);
 }
 
 TEST_CASE("a map is found by its name") {
-  Maps maps;
+  test::ManualClock clock;
+  Maps maps(clock);
   std::string asked;
-  maps.add("domains", [&](std::string_view key, Later) -> std::optional<Reply> {
-    asked = key;
-    return Reply::ok("1");
-  });
-  maps.add("aliases", [](std::string_view, Later) -> std::optional<Reply> { return Reply::not_found(); });
+  const auto at_once = [](Reply reply) {
+    return Maps::Map{[reply](std::string_view) { return Maps::Answered{reply, Source::Memory}; }, {}};
+  };
+  maps.add("domains", {[&](std::string_view key) {
+                         asked = key;
+                         return Maps::Answered{Reply::ok("1"), Source::Memory};
+                       },
+                       {}});
+  maps.add("aliases", at_once(Reply::not_found()));
 
-  CHECK(maps.ask({"domains", "X.org"}, nobody())->encode() == "4:OK 1,");
+  CHECK(maps.recall({"domains", "X.org"})->encode() == "4:OK 1,");
   CHECK(asked == "X.org");
-  CHECK(maps.ask({"aliases", "X.org"}, nobody())->kind() == Reply::Kind::NotFound);
+  CHECK(maps.recall({"aliases", "X.org"})->kind() == Reply::Kind::NotFound);
 
   SECTION("an unknown one is a fault of the configuration, and the known ones are named") {
-    const auto reply = maps.ask({"alias\n", "a@x.org"}, nobody());
+    const auto reply = maps.recall({"alias\n", "a@x.org"});
     CHECK(reply->kind() == Reply::Kind::Perm);
     CHECK(reply->text() == "vmail-mapd has no map \"alias\\x0a\"; it has: domains, aliases");
   }
   SECTION("so is a request without a key") {
     Request request{"domains", ""};
     request.has_space = false;
-    CHECK(maps.ask(request, nobody())->kind() == Reply::Kind::Perm);
+    CHECK(maps.recall(request)->kind() == Reply::Kind::Perm);
   }
   SECTION("a key too long for anything is not found, without a question") {
     Request request{"domains", "long"};
     request.oversized = true;
-    CHECK(maps.ask(request, nobody())->kind() == Reply::Kind::NotFound);
+    CHECK(maps.recall(request)->kind() == Reply::Kind::NotFound);
     CHECK(asked == "X.org");
   }
   SECTION("an unknown map with a long key is unknown") {
     Request request{"nothing", "long"};
     request.oversized = true;
-    CHECK(maps.ask(request, nobody())->kind() == Reply::Kind::Perm);
+    CHECK(maps.recall(request)->kind() == Reply::Kind::Perm);
   }
 }
 
-TEST_CASE("an answer that comes later is handed on") {
-  Maps maps;
-  Later held;
-  maps.add("aliases", [&](std::string_view, Later later) -> std::optional<Reply> {
-    held = std::move(later);
-    return std::nullopt;
-  });
+TEST_CASE("an answer that comes later is handed on, and counted with its source and time") {
+  test::ManualClock clock;
+  metrics::Registry registry;
+  Maps maps(clock);
+  Maps::Later held;
+  maps.add("aliases", {[](std::string_view) { return std::nullopt; },
+                       [&](std::string_view, Maps::Later later) -> std::optional<Maps::Answered> {
+                         held = std::move(later);
+                         return std::nullopt;
+                       }});
+  maps.metrics(registry);
   std::string answer;
+  CHECK_FALSE(maps.recall({"aliases", "a@x.org"}));
   CHECK_FALSE(maps.ask({"aliases", "a@x.org"}, [&](const Reply& reply) { answer = reply.encode(); }));
   CHECK(answer.empty());
-  held(Reply::ok("b@x.org"));
+  clock.advance(std::chrono::milliseconds(3));
+  held({Reply::ok("b@x.org"), Source::Stale});
   CHECK(answer == "10:OK b@x.org,");
+  const std::string text = registry.text();
+  CHECK(text.find("vmailkit_lookups_total{map=\"aliases\",result=\"ok\",source=\"stale\"} 1") != std::string::npos);
+  CHECK(text.find("vmailkit_lookup_seconds_sum{source=\"stale\"} 0.003") != std::string::npos);
 }

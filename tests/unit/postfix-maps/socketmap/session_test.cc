@@ -13,7 +13,7 @@
 #include "tests/support/socket_pair.h"
 
 using namespace vmail;
-using socketmap::Ask;
+using socketmap::Answerer;
 using socketmap::Later;
 using socketmap::Reply;
 using socketmap::Request;
@@ -21,9 +21,9 @@ using socketmap::Request;
 namespace {
 
 // "hit KEY" is answered at once with its key, "miss KEY" when the test says so.
-struct Fixture {
+struct Fixture : Answerer {
   Fixture() {
-    pair.open([&](Channel& channel) { return std::make_shared<socketmap::SocketmapSession>(channel, ask); });
+    pair.open([&](Channel& channel) { return std::make_shared<socketmap::SocketmapSession>(channel, *this); });
   }
 
   std::string talk(const std::string& bytes) {
@@ -39,12 +39,15 @@ struct Fixture {
 
   std::vector<std::string> asked;
   std::vector<Later> questions;
-  Ask ask = [this](const Request& request, Later later) -> std::optional<Reply> {
+  std::optional<Reply> recall(const Request& request) override {
     asked.push_back(std::string(request.map) + ' ' + std::string(request.key));
     if (request.map == "hit") return Reply::ok(request.key);
+    return std::nullopt;
+  }
+  std::optional<Reply> ask(const Request&, Later later) override {
     questions.push_back(std::move(later));
     return std::nullopt;
-  };
+  }
   test::SocketPair pair;
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "shared/directory/database.h"
+#include "shared/directory/idn.h"
 #include "shared/directory/sql_database.h"
 #include "shared/runtime/loop.h"
 
@@ -22,11 +23,17 @@ class FakeDatabase final : public Database {
     std::vector<mysql::Row> addresses;    // kind, id, address, enable, destination
     std::vector<mysql::Row> credentials;  // address, enable, password
     int schema_version = 3;
+    // What the triggers have noted; none: there is no feed.
+    bool feed = false;
+    std::string feed_identity = "feed";
+    std::vector<Change> changes;
     bool down = false;    // questions are answered TempFail
     bool frozen = false;  // questions are not answered until release()
     int domain_questions = 0;
     std::vector<std::vector<std::string>> address_questions;
     int credential_questions = 0;
+    int polls = 0;
+    int loads = 0;
     std::deque<std::function<void()>> held;
 
     void add_user(const std::string& address, const char* enable = "1", const char* hash = "hash") {
@@ -34,6 +41,11 @@ class FakeDatabase final : public Database {
       addresses.push_back({"user", id, address, enable, std::nullopt});
       credentials.push_back({address, enable, hash});
     }
+    void remove(const std::string& address) {
+      std::erase_if(addresses, [&](const auto& row) { return row[2] == address; });
+      std::erase_if(credentials, [&](const auto& row) { return row[0] == address; });
+    }
+    void note(const std::string& key, Change::Kind kind = Change::Kind::Address) { changes.push_back({kind, key}); }
     void add_alias(const std::string& source, const std::string& destination, const char* enable = "1") {
       addresses.push_back({"alias", std::to_string(addresses.size() + 1), source, enable, destination});
     }
@@ -58,6 +70,41 @@ class FakeDatabase final : public Database {
     ++tables_->credential_questions;
     answer<CredentialRows>(read_credentials(keys, tables_->credentials), std::move(done));
   }
+  void changes(FeedQuestion question, Instant, Done<FeedAnswer> done) override {
+    ++tables_->polls;
+    FeedAnswer feed;
+    if (!tables_->feed) feed.unavailable = "there are no triggers";
+    feed.identity = tables_->feed_identity;
+    feed.triggers = "all";
+    for (std::uint64_t id = 1; id <= tables_->changes.size(); ++id) {
+      const FeedAnswer::Note note{id, "note " + std::to_string(id), tables_->changes[id - 1]};
+      feed.newest = note.id;
+      feed.newest_witness = note.witness;
+      if (question.from > 0 && id >= question.from) feed.notes.push_back(note);
+      for (const auto& [first, last] : question.spans) {
+        if (id >= first && id <= last) feed.late.push_back(note);
+      }
+    }
+    answer<FeedAnswer>(std::move(feed), std::move(done));
+  }
+  void everything(std::size_t max_bytes, Instant, Done<Everything> done) override {
+    ++tables_->loads;
+    std::vector<std::string> keys;
+    for (const auto& row : tables_->addresses) keys.push_back(address_key(*row[2]));
+    RowSet::Builder builder(max_bytes);
+    std::uint64_t order = 0;
+    try {
+      for (const auto& [key, row] : read_addresses(keys, tables_->addresses)) builder.add(key, ++order, row);
+      answer<Everything>({read_domains(tables_->domains, tables_->schema_version), builder.finish()}, std::move(done));
+    } catch (const RowSet::Builder::TooLarge&) {
+      auto call = std::make_shared<Done<Everything>>(std::move(done));
+      loop_.post([call, max_bytes] {
+        (*call)(Outcome<Everything>::temp_fail("more than " + std::to_string(max_bytes) + " bytes"));
+      });
+    }
+  }
+  void prune(Instant, Done<bool> done) override { answer<bool>(false, std::move(done)); }
+  void describe(DatabaseStats&) const override {}
   void stop() override {
     tables_->down = true;
     tables_->release();

@@ -5,11 +5,12 @@
 #include "tests/support/catch.h"
 
 using namespace vmail::directory;
+using vmail::AddressList;
 using vmail::parse_address;
 
 namespace {
 
-using Rows = std::vector<vmail::mysql::Row>;
+using TableRows = std::vector<vmail::mysql::Row>;
 
 const std::shared_ptr<const Domains>& domains() {
   static const auto sets = read_domains({{"own", "d.org", std::nullopt},
@@ -20,7 +21,7 @@ const std::shared_ptr<const Domains>& domains() {
   return sets;
 }
 
-Rows& operator<<(Rows& rows, std::initializer_list<const char*> line) {
+TableRows& operator<<(TableRows& rows, std::initializer_list<const char*> line) {
   const std::vector<const char*> cells(line);
   const std::string id = std::to_string(rows.size() + 1);
   if (cells.size() == 2) {
@@ -31,15 +32,15 @@ Rows& operator<<(Rows& rows, std::initializer_list<const char*> line) {
   return rows;
 }
 
-Rows user(const char* address, const char* enable = "1") {
-  Rows rows;
+TableRows user(const char* address, const char* enable = "1") {
+  TableRows rows;
   return rows << std::initializer_list<const char*>{address, enable};
 }
-Rows alias(const char* source, const char* destination, const char* enable = "1") {
-  Rows rows;
+TableRows alias(const char* source, const char* destination, const char* enable = "1") {
+  TableRows rows;
   return rows << std::initializer_list<const char*>{source, destination, enable};
 }
-Rows operator+(Rows a, const Rows& b) {
+TableRows operator+(TableRows a, const TableRows& b) {
   for (auto row : b) {
     row[1] = std::to_string(a.size() + 1);
     a.push_back(row);
@@ -64,29 +65,32 @@ std::string status_text(const vmail::Outcome<T>& outcome) {
 
 Ladder ladder_of(const char* address, const Rules& rules) {
   const auto parsed = parse_address(address);
-  return make_ladder(*parsed, *domains()->find(a_label(parsed->domain)), rules);
+  const std::string domain = a_label(parsed->domain);
+  Ladder ladder;
+  make_ladder(*parsed, domain, *domains()->find(domain), rules, ladder);
+  return ladder;
 }
 
-std::string mailbox(const Rows& rows, const char* address, const Rules& rules = {}) {
+std::string mailbox(const TableRows& rows, const char* address, const Rules& rules = {}) {
   const Ladder ladder = ladder_of(address, rules);
   const auto read = read_addresses(ladder.keys(), rows);
-  ReadRows source(read);
-  const auto resolution = resolve_mailbox(ladder, source);
-  REQUIRE(resolution);
-  if (!resolution->is_found()) return status_text(*resolution);
-  const auto& box = resolution->value();
+  ReadRows<AddressRow> source(read);
+  auto outcome = vmail::Outcome<Mailbox>::not_found();
+  REQUIRE(resolve_mailbox(ladder, rules, source, outcome));
+  if (!outcome.is_found()) return status_text(outcome);
+  const auto& box = outcome.value();
   return box.address() + (box.extension.empty() ? "" : " " + box.extension);
 }
 
-std::string aliases(const Rows& rows, const char* address, const Rules& rules = {}) {
+std::string aliases(const TableRows& rows, const char* address, const Rules& rules = {}) {
   const Ladder ladder = ladder_of(address, rules);
   const auto read = read_addresses(ladder.keys(), rows);
-  ReadRows source(read);
-  const auto resolution = resolve_aliases(ladder, rules, source);
-  REQUIRE(resolution);
-  if (!resolution->is_found()) return status_text(*resolution);
+  ReadRows<AddressRow> source(read);
+  auto outcome = vmail::Outcome<AddressList>::not_found();
+  REQUIRE(resolve_aliases(ladder, rules, source, outcome));
+  if (!outcome.is_found()) return status_text(outcome);
   std::string text;
-  for (const auto& destination : resolution->value()) text += (text.empty() ? "" : " ") + destination;
+  for (const auto destination : outcome.value()) text.append(text.empty() ? "" : " ").append(destination);
   return text;
 }
 
@@ -108,7 +112,7 @@ TEST_CASE("the ladder asks for every rung at once") {
 TEST_CASE("mailboxes") {
   const struct {
     const char* what;
-    Rows rows;
+    TableRows rows;
     const char* address;
     const char* expected;  // address and extension, "-", "disabled"
   } cases[] = {
@@ -149,11 +153,11 @@ TEST_CASE("mailboxes") {
 }
 
 TEST_CASE("aliases") {
-  const Rows to_b = alias("a@d.org", "b@d.org");
-  const Rows all = alias("@d.org", "all@x.org");
+  const TableRows to_b = alias("a@d.org", "b@d.org");
+  const TableRows all = alias("@d.org", "all@x.org");
   const struct {
     const char* what;
-    Rows rows;
+    TableRows rows;
     const char* address;
     const char* expected;  // destinations, "-", "disabled", "fail"
   } cases[] = {
@@ -221,8 +225,13 @@ TEST_CASE("extensions are not put back when that is off") {
 TEST_CASE("logins: the address as it is, or through an alias domain") {
   const auto login = [](std::vector<vmail::mysql::Row> rows, const char* address) {
     const auto parsed = parse_address(address);
-    const auto ladder = make_login_ladder(*parsed, *domains()->find(a_label(parsed->domain)));
-    auto outcome = resolve_credentials(ladder, read_credentials(ladder.keys(), std::move(rows)));
+    const std::string domain = a_label(parsed->domain);
+    Ladder ladder;
+    make_login_ladder(*parsed, domain, *domains()->find(domain), ladder);
+    const auto read = read_credentials(ladder.step_keys(), std::move(rows));
+    ReadRows<CredentialRow> source(read);
+    auto outcome = vmail::Outcome<Credentials>::not_found();
+    REQUIRE(resolve_credentials(ladder, {}, source, outcome));
     if (!outcome.is_found()) return status_text(outcome);
     return outcome.value().mailbox.address() + " " + outcome.value().hash.text();
   };
@@ -245,6 +254,8 @@ TEST_CASE("a row that is not known leaves the question open") {
   };
   Partly rows;
   const Ladder ladder = ladder_of("u+e@d.org", {});
-  CHECK_FALSE(resolve_mailbox(ladder, rows));
-  CHECK_FALSE(resolve_aliases(ladder, {}, rows));
+  auto mailbox = vmail::Outcome<Mailbox>::not_found();
+  auto aliases = vmail::Outcome<AddressList>::not_found();
+  CHECK_FALSE(resolve_mailbox(ladder, {}, rows, mailbox));
+  CHECK_FALSE(resolve_aliases(ladder, {}, rows, aliases));
 }
