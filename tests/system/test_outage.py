@@ -17,7 +17,14 @@ class Outage(unittest.TestCase):
 
     def setUp(self):
         self.sink = self.enterContext(Sink())
-        self.site = self.enterContext(Site(BUILD, default_transport=f"smtp:[127.0.0.1]:{self.sink.port}"))
+        # Row by row, so that there is something that is not known.
+        self.site = self.enterContext(
+            Site(
+                BUILD,
+                settings={"directory": {"feed": False}},
+                default_transport=f"smtp:[127.0.0.1]:{self.sink.port}",
+            )
+        )
         self.site.suite.control("domain", "add", "example.test")
         for address in (ANNA, BEN, CARL):
             self.site.add_user(address, PASSWORD)
