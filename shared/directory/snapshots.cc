@@ -23,12 +23,13 @@ std::unique_ptr<Snapshot> Snapshots::read(const std::string& database, const std
     if (!snapshot) return nullptr;
     if (snapshot->database != database || snapshot->preset != preset) {
       throw SnapshotError(path_ + " is of the database \"" + printable(snapshot->database) + "\" and the preset \"" +
-                          printable(snapshot->preset) + "\"");
+                          printable(snapshot->preset) +
+                          "\": it is set aside and the directory is read from the database");
     }
     written_ = snapshot->domains_read_at;
     return snapshot;
   } catch (const SnapshotError& error) {
-    log::warning("snapshot-unusable: {}; it is set aside, and the directory begins with nothing", error.what());
+    log::warning("snapshot-unusable: {}", error.what());
     set_aside(path_);
     return nullptr;
   }
