@@ -36,7 +36,7 @@ void empty(std::string& output) {
 }  // namespace
 
 Channel::Channel(Loop& loop, UniqueFd fd, Peer peer)
-    : loop_(loop), socket_(loop.io(), fd.release()), peer_(std::move(peer)) {
+    : loop_(loop), socket_(loop.io().get_executor(), fd.release()), peer_(std::move(peer)) {
   asio::error_code ignored;
   socket_.non_blocking(true, ignored);
 }
@@ -53,12 +53,11 @@ void Channel::wait_readable() {
   // A peer that does not take its replies is not read from: it cannot make us queue more of them.
   if (reading_ || paused_ || ended_ || state_ != State::Open || !out_.empty()) return;
   reading_ = true;
-  socket_.async_wait(asio::posix::stream_descriptor::wait_read,
-                     [self = shared_from_this()](const asio::error_code& error) {
-                       self->reading_ = false;
-                       const bool wanted = !self->paused_ && self->out_.empty();  // it may have changed meanwhile
-                       if (!error && self->state_ == State::Open && wanted) self->readable();
-                     });
+  socket_.async_wait(Descriptor::wait_read, [self = shared_from_this()](const asio::error_code& error) {
+    self->reading_ = false;
+    const bool wanted = !self->paused_ && self->out_.empty();  // it may have changed meanwhile
+    if (!error && self->state_ == State::Open && wanted) self->readable();
+  });
 }
 
 void Channel::readable() {
@@ -145,11 +144,10 @@ void Channel::go_on() {
   }
   if (writing_) return;
   writing_ = true;
-  socket_.async_wait(asio::posix::stream_descriptor::wait_write,
-                     [self = shared_from_this()](const asio::error_code& error) {
-                       self->writing_ = false;
-                       if (!error) self->flush();
-                     });
+  socket_.async_wait(Descriptor::wait_write, [self = shared_from_this()](const asio::error_code& error) {
+    self->writing_ = false;
+    if (!error) self->flush();
+  });
 }
 
 void Channel::pause() {

@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-#include <asio/posix/stream_descriptor.hpp>
+#include <asio/posix/basic_stream_descriptor.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -75,8 +75,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void go_on();
   void finish();
 
+  // By the loop's own type of executor: a wait takes 90 bytes less than by any_io_executor, and no indirect calls.
+  using Descriptor = asio::posix::basic_stream_descriptor<asio::io_context::executor_type>;
+
   Loop& loop_;
-  asio::posix::stream_descriptor socket_;
+  Descriptor socket_;
   Peer peer_;
   std::shared_ptr<Session> session_;
   Closed closed_;
