@@ -1,4 +1,4 @@
--- The change feed: triggers that note in vmailkit_changes which rows have changed, and two routines for the daemons.
+-- The change feed: triggers that note in vmailkit_changes which rows have changed, and the routines about it.
 -- `vmailctl schema feed on` makes what is here, with the DEFINER 'vmailkit-feed'@'localhost': a locked account that may
 -- do what sql/grants/feed.sql says and nothing else. An administrator's would not do: whoever may put a view in the
 -- place of vmailkit_changes would write through it with that one's rights.
@@ -11,20 +11,66 @@
 --
 -- The write that fires a trigger never fails through it: whatever goes wrong in its body, the handlers let pass. (A
 -- deadlock and a lock that is waited for in vain undo the write as well; those the server shows to no handler.) Names
--- that are too long are cut, in whatever SQL mode the writer is: what counts is the mode when the trigger was made.
--- Notes are written one by one, since a statement that may write several makes those of others wait till its end.
+-- that are too long are cut, in whatever SQL mode the writer is: what counts is the mode when all this was made.
+-- Notes are written one by one, since a statement that may write several makes those of others wait till its end; and
+-- by a procedure, since several triggers that write to one table themselves get error 1442 under LOCK TABLES (MariaDB
+-- 10.11.19, now and then).
 -- Rows that a foreign key removes fire no trigger: that of virtual_domains notes them, but for addresses in the domain
 -- of that name, which its own note means too.
 DELIMITER //
 
-CREATE TRIGGER vmailkit_domains_insert AFTER INSERT ON virtual_domains FOR EACH ROW
+CREATE PROCEDURE vmailkit_note(note_kind varchar(16), note_name text CHARACTER SET utf8mb4)
+MODIFIES SQL DATA SQL SECURITY DEFINER
 BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
     INSERT INTO vmailkit_changes (kind) VALUES ('everything');
   END;
-  INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(NEW.name, 255));
+  INSERT INTO vmailkit_changes (kind, name) VALUES (note_kind, LEFT(note_name, 255));
+END//
+
+-- When the triggers were made, or NULL when one of them, or what they need, is missing: for daemons, which cannot see
+-- them themselves.
+CREATE FUNCTION vmailkit_triggers() RETURNS varchar(64) CHARACTER SET utf8mb4
+READS SQL DATA SQL SECURITY DEFINER
+BEGIN
+  DECLARE made varchar(64) CHARACTER SET utf8mb4;
+  SELECT MAX(created) INTO made FROM information_schema.triggers
+    WHERE trigger_schema = DATABASE() AND definer = CURRENT_USER()
+    AND event_object_table IN ('virtual_domains', 'virtual_users', 'virtual_aliases', 'virtual_alias_domains',
+      'virtual_relay_domains')
+    AND trigger_name = CONCAT('vmailkit_', SUBSTRING(event_object_table, 9), '_', LOWER(event_manipulation))
+    HAVING COUNT(*) = 15;
+  IF (SELECT COUNT(*) FROM information_schema.routines
+      WHERE routine_schema = DATABASE() AND routine_name = 'vmailkit_note') <> 1
+    OR (SELECT COUNT(*) FROM information_schema.column_privileges
+      WHERE table_schema = DATABASE() AND table_name = 'vmailkit_changes' AND privilege_type = 'INSERT') <> 2 THEN
+    RETURN NULL;
+  END IF;
+  RETURN made;
+END//
+
+-- Removes notes that are older than a week, a thousand at most, and never the newest.
+CREATE PROCEDURE vmailkit_prune()
+MODIFIES SQL DATA SQL SECURITY DEFINER
+BEGIN
+  DECLARE newest, last_old bigint unsigned;
+  SELECT MAX(id) INTO newest FROM vmailkit_changes;
+  SELECT MAX(id) INTO last_old
+    FROM (SELECT id, noted_at FROM vmailkit_changes WHERE id < newest ORDER BY id LIMIT 1000) oldest
+    WHERE noted_at < CURRENT_TIMESTAMP(6) - INTERVAL 7 DAY;
+  DELETE FROM vmailkit_changes WHERE id <= last_old;
+END//
+
+CREATE TRIGGER vmailkit_domains_insert AFTER INSERT ON virtual_domains FOR EACH ROW
+BEGIN
+  DECLARE EXIT HANDLER FOR SQLEXCEPTION
+  BEGIN
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+    CALL vmailkit_note('everything', '');
+  END;
+  CALL vmailkit_note('domain', NEW.name);
 END//
 
 CREATE TRIGGER vmailkit_domains_update AFTER UPDATE ON virtual_domains FOR EACH ROW
@@ -32,11 +78,11 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
   IF NOT (CAST(OLD.name AS BINARY) <=> CAST(NEW.name AS BINARY) AND OLD.enable <=> NEW.enable) THEN
-    INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(OLD.name, 255));
-    INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(NEW.name, 255));
+    CALL vmailkit_note('domain', OLD.name);
+    CALL vmailkit_note('domain', NEW.name);
   END IF;
 END//
 
@@ -52,15 +98,15 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
-  INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(OLD.name, 255));
+  CALL vmailkit_note('domain', OLD.name);
   OPEN children;
   FETCH children INTO child;
   WHILE NOT done DO
     IF NOT CAST(LOWER(SUBSTRING_INDEX(child, '@', -1)) AS BINARY)
         <=> CAST(LOWER(CONVERT(OLD.name USING utf8mb4)) AS BINARY) THEN
-      INSERT INTO vmailkit_changes (kind, name) VALUES ('address', LEFT(child, 255));
+      CALL vmailkit_note('address', child);
     END IF;
     FETCH children INTO child;
   END WHILE;
@@ -72,9 +118,9 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
-  INSERT INTO vmailkit_changes (kind, name) VALUES ('address', LEFT(NEW.email, 255));
+  CALL vmailkit_note('address', NEW.email);
 END//
 
 CREATE TRIGGER vmailkit_users_update AFTER UPDATE ON virtual_users FOR EACH ROW
@@ -82,12 +128,12 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
   IF NOT (CAST(OLD.email AS BINARY) <=> CAST(NEW.email AS BINARY) AND OLD.enable <=> NEW.enable
       AND CAST(OLD.password AS BINARY) <=> CAST(NEW.password AS BINARY)) THEN
-    INSERT INTO vmailkit_changes (kind, name) VALUES ('address', LEFT(OLD.email, 255));
-    INSERT INTO vmailkit_changes (kind, name) VALUES ('address', LEFT(NEW.email, 255));
+    CALL vmailkit_note('address', OLD.email);
+    CALL vmailkit_note('address', NEW.email);
   END IF;
 END//
 
@@ -96,9 +142,9 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
-  INSERT INTO vmailkit_changes (kind, name) VALUES ('address', LEFT(OLD.email, 255));
+  CALL vmailkit_note('address', OLD.email);
 END//
 
 CREATE TRIGGER vmailkit_aliases_insert AFTER INSERT ON virtual_aliases FOR EACH ROW
@@ -106,9 +152,9 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
-  INSERT INTO vmailkit_changes (kind, name) VALUES ('address', LEFT(NEW.source, 255));
+  CALL vmailkit_note('address', NEW.source);
 END//
 
 CREATE TRIGGER vmailkit_aliases_update AFTER UPDATE ON virtual_aliases FOR EACH ROW
@@ -116,12 +162,12 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
   IF NOT (CAST(OLD.source AS BINARY) <=> CAST(NEW.source AS BINARY) AND OLD.enable <=> NEW.enable
       AND CAST(OLD.destination AS BINARY) <=> CAST(NEW.destination AS BINARY)) THEN
-    INSERT INTO vmailkit_changes (kind, name) VALUES ('address', LEFT(OLD.source, 255));
-    INSERT INTO vmailkit_changes (kind, name) VALUES ('address', LEFT(NEW.source, 255));
+    CALL vmailkit_note('address', OLD.source);
+    CALL vmailkit_note('address', NEW.source);
   END IF;
 END//
 
@@ -130,9 +176,9 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
-  INSERT INTO vmailkit_changes (kind, name) VALUES ('address', LEFT(OLD.source, 255));
+  CALL vmailkit_note('address', OLD.source);
 END//
 
 CREATE TRIGGER vmailkit_alias_domains_insert AFTER INSERT ON virtual_alias_domains FOR EACH ROW
@@ -140,9 +186,9 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
-  INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(NEW.name, 255));
+  CALL vmailkit_note('domain', NEW.name);
 END//
 
 CREATE TRIGGER vmailkit_alias_domains_update AFTER UPDATE ON virtual_alias_domains FOR EACH ROW
@@ -150,12 +196,12 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
   IF NOT (CAST(OLD.name AS BINARY) <=> CAST(NEW.name AS BINARY) AND OLD.enable <=> NEW.enable
       AND CAST(OLD.target AS BINARY) <=> CAST(NEW.target AS BINARY)) THEN
-    INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(OLD.name, 255));
-    INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(NEW.name, 255));
+    CALL vmailkit_note('domain', OLD.name);
+    CALL vmailkit_note('domain', NEW.name);
   END IF;
 END//
 
@@ -164,9 +210,9 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
-  INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(OLD.name, 255));
+  CALL vmailkit_note('domain', OLD.name);
 END//
 
 CREATE TRIGGER vmailkit_relay_domains_insert AFTER INSERT ON virtual_relay_domains FOR EACH ROW
@@ -174,9 +220,9 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
-  INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(NEW.name, 255));
+  CALL vmailkit_note('domain', NEW.name);
 END//
 
 CREATE TRIGGER vmailkit_relay_domains_update AFTER UPDATE ON virtual_relay_domains FOR EACH ROW
@@ -184,11 +230,11 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
   IF NOT (CAST(OLD.name AS BINARY) <=> CAST(NEW.name AS BINARY) AND OLD.enable <=> NEW.enable) THEN
-    INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(OLD.name, 255));
-    INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(NEW.name, 255));
+    CALL vmailkit_note('domain', OLD.name);
+    CALL vmailkit_note('domain', NEW.name);
   END IF;
 END//
 
@@ -197,36 +243,7 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    INSERT INTO vmailkit_changes (kind) VALUES ('everything');
+    CALL vmailkit_note('everything', '');
   END;
-  INSERT INTO vmailkit_changes (kind, name) VALUES ('domain', LEFT(OLD.name, 255));
-END//
-
--- When the triggers were made, or NULL when one of them is missing or may not write: for daemons, which cannot see
--- them themselves.
-CREATE FUNCTION vmailkit_triggers() RETURNS varchar(64) CHARACTER SET utf8mb4
-READS SQL DATA SQL SECURITY DEFINER
-BEGIN
-  DECLARE made varchar(64) CHARACTER SET utf8mb4;
-  SELECT MAX(created) INTO made FROM information_schema.triggers
-    WHERE trigger_schema = DATABASE() AND definer = CURRENT_USER()
-    AND event_object_table IN ('virtual_domains', 'virtual_users', 'virtual_aliases', 'virtual_alias_domains',
-      'virtual_relay_domains')
-    AND trigger_name = CONCAT('vmailkit_', SUBSTRING(event_object_table, 9), '_', LOWER(event_manipulation))
-    HAVING COUNT(*) = 15;
-  RETURN (SELECT made FROM information_schema.column_privileges
-    WHERE table_schema = DATABASE() AND table_name = 'vmailkit_changes' AND privilege_type = 'INSERT'
-    HAVING COUNT(*) = 2);
-END//
-
--- Removes notes that are older than a week, a thousand at most, and never the newest.
-CREATE PROCEDURE vmailkit_prune()
-MODIFIES SQL DATA SQL SECURITY DEFINER
-BEGIN
-  DECLARE newest, last_old bigint unsigned;
-  SELECT MAX(id) INTO newest FROM vmailkit_changes;
-  SELECT MAX(id) INTO last_old
-    FROM (SELECT id, noted_at FROM vmailkit_changes WHERE id < newest ORDER BY id LIMIT 1000) oldest
-    WHERE noted_at < CURRENT_TIMESTAMP(6) - INTERVAL 7 DAY;
-  DELETE FROM vmailkit_changes WHERE id <= last_old;
+  CALL vmailkit_note('domain', OLD.name);
 END//

@@ -13,5 +13,6 @@ GRANT SELECT (name, enable) ON mailserver.virtual_relay_domains TO 'vmailkit-fee
 GRANT INSERT (kind, name) ON mailserver.vmailkit_changes TO 'vmailkit-feed'@'localhost';
 GRANT SELECT (id, noted_at) ON mailserver.vmailkit_changes TO 'vmailkit-feed'@'localhost';
 GRANT DELETE ON mailserver.vmailkit_changes TO 'vmailkit-feed'@'localhost';
+GRANT EXECUTE ON PROCEDURE mailserver.vmailkit_note TO 'vmailkit-feed'@'localhost';
 GRANT EXECUTE ON FUNCTION mailserver.vmailkit_triggers TO 'vmailkit-feed'@'localhost';
 GRANT EXECUTE ON PROCEDURE mailserver.vmailkit_prune TO 'vmailkit-feed'@'localhost';

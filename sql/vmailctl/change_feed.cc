@@ -163,8 +163,15 @@ void ChangeFeed::remove() {
   // Its readers are to know before it goes.
   connection_.run("REPLACE INTO vmailkit_feed (id, identity, enable) VALUES (1, '', 0)");
   connection_.run("SET SESSION lock_wait_timeout = 30");
-  for (const auto& object : objects_) {
-    connection_.run(fmt::format("DROP {} IF EXISTS {}", object.kind, mysql::Connection::quote_identifier(object.name)));
+  const auto found = connection_.run(
+      "SELECT 'TRIGGER', trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+      " UNION ALL SELECT routine_type, routine_name FROM information_schema.routines"
+      " WHERE routine_schema = DATABASE()");
+  // The triggers first: they call what is a routine. Nothing is dropped that is not there, which may need a right too.
+  for (auto object = objects_.rbegin(); object != objects_.rend(); ++object) {
+    const mysql::Row row = {object->kind, object->name};
+    if (std::find(found.rows.begin(), found.rows.end(), row) == found.rows.end()) continue;
+    connection_.run(fmt::format("DROP {} {}", object->kind, mysql::Connection::quote_identifier(object->name)));
   }
   const auto used = connection_.query(
       "SELECT 1 FROM information_schema.triggers WHERE definer = ?"
@@ -176,17 +183,16 @@ void ChangeFeed::remove() {
 std::string explain(const mysql::Error& error) {
   switch (error.code()) {
     case 1419:
-      return "the server writes a binary log, and then lets only an account with the privilege SUPER make triggers "
-             "(error 1419). Either name one in admin.database_user of vmailkit.toml; or let the server's administrator "
-             "run `SET GLOBAL log_bin_trust_function_creators = 1`, then run `vmailctl schema feed on`, and set it "
-             "back "
-             "to 0";
+      return "the server writes a binary log, and then lets only an account with the privilege SUPER make or remove "
+             "triggers (error 1419). Either name one in admin.database_user of vmailkit.toml; or let the server's "
+             "administrator run `SET GLOBAL log_bin_trust_function_creators = 1`, then run `vmailctl schema feed on` "
+             "(or "
+             "off), and let that be set back to 0";
     case 1227:
       return fmt::format(
-          "admin.database_user of vmailkit.toml may not make the locked account of the triggers, or triggers that "
-          "belong "
-          "to it: that needs CREATE USER and SUPER (or SET USER; of MySQL: SET_USER_ID or SET_ANY_DEFINER). The server "
-          "says: {}",
+          "admin.database_user of vmailkit.toml may not make the account of the triggers, or triggers that belong to "
+          "it: that needs CREATE USER, and SUPER or SET USER (MySQL: SET_USER_ID or SET_ANY_DEFINER). The server says: "
+          "{}",
           error.what());
     default:
       return error.what();

@@ -53,15 +53,12 @@ int schema_feed(const App& app, bool on) {
     throw Refusal("this database still has an older schema, without the tables of the change feed",
                   "Run `vmailctl schema upgrade` first.");
   }
-  if (on) {
-    try {
-      feed.make(accounts_of(app.settings));
-    } catch (const mysql::Error& error) {
-      throw Refusal("the change feed was not made: " + explain(error),
-                    "All works without it; then changes are seen as lifetimes end (vmailctl schema feed off).");
-    }
-  } else {
-    feed.remove();
+  try {
+    on ? feed.make(accounts_of(app.settings)) : feed.remove();
+  } catch (const mysql::Error& error) {
+    throw Refusal(
+        std::string(on ? "the change feed was not made: " : "the change feed was not removed: ") + explain(error),
+        on ? "All works without it; changes are then seen as lifetimes end (vmailctl schema feed off)." : "");
   }
   const FeedReport report = feed.look();
   tell_feed(app, report);

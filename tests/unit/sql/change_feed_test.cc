@@ -8,9 +8,10 @@
 
 using namespace vmail::sql;
 
-TEST_CASE("each table of mail has a trigger for each kind of change, and the daemons have two routines") {
+TEST_CASE("each table of mail has a trigger for each kind of change, and there are three routines") {
   const auto objects = parse_feed(feed_texts().front().text);
-  std::set<std::string> names, expected = {"FUNCTION vmailkit_triggers", "PROCEDURE vmailkit_prune"};
+  std::set<std::string> names,
+      expected = {"FUNCTION vmailkit_triggers", "PROCEDURE vmailkit_note", "PROCEDURE vmailkit_prune"};
   for (const auto& object : objects) {
     CAPTURE(object.name);
     names.insert(object.kind + ' ' + object.name);
