@@ -4,6 +4,7 @@
 #include "tests/support/catch.h"
 
 using vmail::directory::expand_keys;
+using vmail::directory::expand_spans;
 using vmail::directory::Preset;
 
 TEST_CASE("the text with the greatest version that is not above the schema's") {
@@ -20,6 +21,9 @@ TEST_CASE("the text with the greatest version that is not above the schema's") {
   CHECK(preset.text("a", 1000) == "SELECT 5");
   CHECK_THROWS_AS(preset.text("b", 1), std::runtime_error);
   CHECK_THROWS_AS(preset.text("c", 1), std::runtime_error);
+  CHECK(preset.has("b", 2));
+  CHECK_FALSE(preset.has("b", 1));
+  CHECK_FALSE(preset.has("c", 1));
 }
 
 TEST_CASE("a file that is made wrongly is refused") {
@@ -32,8 +36,12 @@ TEST_CASE("a file that is made wrongly is refused") {
 
 TEST_CASE("the built-in preset has every text for every version") {
   const auto preset = Preset::built_in("virtual");
-  for (const char* name : {"schema-version", "domains", "addresses", "credentials"}) {
+  for (const char* name : {"schema-version", "domains", "addresses", "credentials", "everything"}) {
     for (const int version : {0, 1, 2, 3, 4}) CHECK_FALSE(preset.text(name, version).empty());
+  }
+  for (const char* name : {"feed", "triggers", "changes", "late-changes", "prunable", "prune"}) {
+    CHECK_FALSE(preset.has(name, 3));
+    CHECK(preset.has(name, 4));
   }
   CHECK(preset.text("domains", 2).find("enable") == std::string::npos);
   CHECK(preset.text("addresses", 2).find("password") == std::string::npos);
@@ -49,4 +57,10 @@ TEST_CASE("keys become placeholders") {
   CHECK(uses == 2);
   CHECK(expand_keys("none", 2, uses) == "none");
   CHECK(uses == 0);
+}
+
+TEST_CASE("spans become pairs of placeholders") {
+  const std::string one = "id BETWEEN CAST(? AS UNSIGNED) AND CAST(? AS UNSIGNED)";
+  CHECK(expand_spans("WHERE :spans x", 1) == "WHERE " + one + " x");
+  CHECK(expand_spans("WHERE :spans x", 2) == "WHERE " + one + " OR " + one + " x");
 }

@@ -1,4 +1,5 @@
 // From what the database returns to rows that count.
+#include <random>
 #include "shared/directory/sql_database.h"
 #include "tests/support/catch.h"
 
@@ -112,4 +113,52 @@ TEST_CASE("domains: sets, doubles and targets") {
   CHECK(domains->find("dead.example") == nullptr);
   CHECK(domains->find("chain.example") == nullptr);
   CHECK(domains->find("foreign.example") == nullptr);
+}
+
+TEST_CASE("rows are the same whether some are read or all") {
+  std::mt19937 random(3);
+  const std::vector<std::string> keys = {"a@x.test", "b@x.test", "@x.test", "c@xn--bcher-kva.test"};
+  const char* const addresses[] = {"a@x.test", "A@X.test", "b@x.test", "@x.test", "c@bücher.test", "other@x.test"};
+  const char* const destinations[] = {"d@x.test", "e@x.test", "d@x.test, f@x.test", "g@x.test,", "\x01", "D@x.test"};
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<Row> rows;
+    for (auto count = random() % 7; count > 0; --count) {
+      const std::string id = std::to_string(random() % 100), enable = random() % 3 == 0 ? "0" : "1";
+      if (random() % 4 == 0) {
+        rows.push_back({"user", id, addresses[random() % 6], enable, std::nullopt});
+      } else {
+        rows.push_back({"alias", std::to_string(1000 + rows.size()), addresses[random() % 6], enable,
+                        random() % 20 == 0 ? vmail::mysql::Value() : destinations[random() % 6]});
+      }
+    }
+    RowSet::Builder builder(1u << 20);
+    AddressPart part;
+    for (const auto& row : rows) {
+      const std::vector<std::optional<std::string_view>> cells(row.begin(), row.end());
+      if (read_part(cells, part)) builder.add(part.key, part.order, part.row);
+    }
+    const auto all = builder.finish();
+    const auto some = read_addresses(keys, rows);
+    REQUIRE(some.size() == keys.size());
+    for (const auto& [key, row] : some) {
+      AddressRow of_all;
+      all->find(key, of_all);
+      CAPTURE(key, round);
+      CHECK(of_all == row);
+    }
+  }
+}
+
+TEST_CASE("a note says which rows are to be read again") {
+  using Kind = Change::Kind;
+  const auto note = read_note({"18446744073709551615", "words", "address", "Anna@Bücher.TEST"});
+  CHECK(note.id == 18446744073709551615u);
+  CHECK(note.witness == "words");
+  CHECK(note.change == Change{Kind::Address, "anna@xn--bcher-kva.test"});
+  CHECK(read_note({"1", "", "address", "@X.test"}).change == Change{Kind::Address, "@x.test"});
+  CHECK(read_note({"1", "", "domain", "Bücher.TEST"}).change == Change{Kind::Domain, "xn--bcher-kva.test"});
+  CHECK(read_note({"1", "", "everything", ""}).change.kind == Kind::All);
+  // Of a later version: it may mean anything.
+  CHECK(read_note({"1", "", "quota", "x"}).change.kind == Kind::All);
+  CHECK(read_note({"1", "", "start", ""}).change.key.empty());
 }
