@@ -126,9 +126,12 @@ class Daemon {
         std::make_unique<Listener>(loop_, std::move(endpoint), std::move(sockets), [this] { end_when_empty(); }));
   }
 
+  // Of the service's own peers: not those who ask how it is.
   std::size_t connections() const {
     std::size_t all = 0;
-    for (const auto& listener : listeners_) all += listener->connections();
+    for (const auto& listener : listeners_) {
+      if (listener->name() != "control" && listener->name() != "metrics") all += listener->connections();
+    }
     return all;
   }
 
