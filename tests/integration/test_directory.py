@@ -215,7 +215,9 @@ class Schemas(DirectoryTestCase):
     def test_with_rights_on_columns_alone(self):
         fill("columns", CURRENT, ROWS, MORE_ROWS)
         with open(ROOT / "sql/grants/maps.sql", encoding="utf-8") as file:
-            grants = file.read().replace("mailserver.", "columns.").replace("'vmailkit-maps'@'localhost'", "'probe'@'%'")
+            # The routines are the change feed's, which this database is without.
+            lines = [line for line in file if not line.startswith("GRANT EXECUTE")]
+        grants = "".join(lines).replace("mailserver.", "columns.").replace("'vmailkit-maps'@'localhost'", "'probe'@'%'")
         add_user(server, grants)
         probe = self.probe("columns")
         self.check(probe, [case for case in BOTH if case[0] != "credentials"])
@@ -230,7 +232,7 @@ class Schemas(DirectoryTestCase):
         fill("upgrading", CURRENT, ROWS, MORE_ROWS)
         self.check_eventually(probe, "domain", "alias.test", "found alias")
         self.assertEqual(probe.ask("aliases", "closed@mydomain.com"), "disabled")
-        self.assertEqual(len(probe.log("schema-changed from=0 to=3")), 1)
+        self.assertEqual(len(probe.log("schema-changed from=0 to=4")), 1)
 
     def test_an_older_schema_restored_while_it_serves(self):
         fill("downgrading", CURRENT, ROWS, MORE_ROWS)
