@@ -174,6 +174,7 @@ struct Directory::State : std::enable_shared_from_this<State> {
   bool host_answers() const;
   void probe();
   void changed(const std::vector<Change>& changes, Instant began);
+  void refresh_logins(std::vector<std::string> keys);
   void doubt_everything();
   void sweep();
 
@@ -573,13 +574,12 @@ void Directory::State::put(const std::string& key, const AddressRow& row, Instan
 }
 
 void Directory::State::put(const std::string& key, const CredentialRow& row, Instant read_at, bool known) {
-  // An old hash is no stale hash: it opens what its owner has closed.
   if (!validity.doubted(key, read_at)) credentials.put(key, row.copy(), read_at, known);
 }
 
 void Directory::State::changed(const std::vector<Change>& changes, Instant began) {
   const Instant now = clock.now();
-  std::vector<std::string> again;
+  std::vector<std::string> again, logins;
   bool domains_changed = false;
   for (const auto& change : changes) {
     if (change.kind == Change::Kind::Domain) {
@@ -588,6 +588,8 @@ void Directory::State::changed(const std::vector<Change>& changes, Instant began
       continue;
     }
     validity.doubt(change.key, now);
+    // An old hash is no stale hash: it opens what its owner has closed.
+    if (credentials.peek(change.key) != nullptr) logins.push_back(change.key);
     credentials.forget(change.key);
     if (rows.preloaded() || rows.cache().peek(change.key) != nullptr) again.push_back(change.key);
   }
@@ -595,10 +597,22 @@ void Directory::State::changed(const std::vector<Change>& changes, Instant began
   validity.follow(followed_since, began);
   preloader->followed(true);
   refresher->refresh(std::move(again));
+  if (!logins.empty()) refresh_logins(std::move(logins));
   if (domains_changed) {
     domains->load_anew();
     preloader->reload();
   }
+}
+
+// So that a user who has just changed the password can log in should the database go away now.
+void Directory::State::refresh_logins(std::vector<std::string> keys) {
+  const Instant began = clock.now();
+  database->credentials(std::move(keys), began + settings.database.deadline,
+                        [weak = weak_from_this(), began](const Outcome<CredentialRows>& read) {
+                          const auto self = weak.lock();
+                          if (!self || self->stopped || !read.is_found()) return;
+                          for (const auto& [key, row] : read.value()) self->put(key, row, began, row.exists);
+                        });
 }
 
 void Directory::State::doubt_everything() {

@@ -99,6 +99,7 @@ void Preloader::loaded(Instant began, Outcome<Everything> outcome) {
   }
   reason_.clear();
   lost_.clear();
+  gained_.clear();
   dispose_(store_.preload(std::move(fresh), began));
   if (again_) return reload();
   next(settings_.interval);
@@ -114,13 +115,16 @@ void Preloader::check(const std::string& key, AddressRow& row) {
   const auto& set = store_.preloaded();
   if (!set) return;
   AddressRow before;
-  if (!row.empty() || !set->find(key, before)) {
+  const bool was_there = set->find(key, before);
+  if (!was_there && row.empty()) gained_.erase(key);
+  if (!was_there && !row.empty()) gained_.insert(key);
+  if (!was_there || !row.empty()) {
     lost_.erase(key);
     return;
   }
   if (!guard_.tripped()) {
     lost_.insert(key);
-    if (guard_.plausible(set->size(), set->size() - lost_.size())) return;
+    if (guard_.plausible(set->size(), set->size() - lost_.size() + gained_.size())) return;
     guard_.trip(fmt::format("{} of {} mailboxes and aliases are gone", lost_.size(), set->size()));
     // Those that were believed gone until now are served again.
     for (const auto& gone : lost_) {

@@ -64,7 +64,10 @@ class Preloader : public std::enable_shared_from_this<Preloader> {
   bool again_ = false;  // something has happened since this reading began
   bool stopped_ = false;
   std::string reason_ = "the change feed is not followed";
-  std::unordered_set<std::string, SeededHash, std::equal_to<>> lost_;  // rows of the set that were there and are not
+  // Since the set was read: what it has and is gone, and what it has not and is there.
+  using Keys = std::unordered_set<std::string, SeededHash, std::equal_to<>>;
+  Keys lost_;
+  Keys gained_;
   Instant last_load_{};
   Duration last_took_{};
   Timer timer_;

@@ -27,7 +27,8 @@ class FakeDatabase final : public Database {
     bool feed = false;
     std::string feed_identity = "feed";
     std::vector<Change> changes;
-    bool down = false;    // questions are answered TempFail
+    bool down = false;  // questions are answered TempFail
+    bool credentials_down = false;
     bool frozen = false;  // questions are not answered until release()
     int domain_questions = 0;
     std::vector<std::vector<std::string>> address_questions;
@@ -68,7 +69,9 @@ class FakeDatabase final : public Database {
   }
   void credentials(std::vector<std::string> keys, Instant, Done<CredentialRows> done) override {
     ++tables_->credential_questions;
+    const bool before = std::exchange(tables_->down, tables_->down || tables_->credentials_down);
     answer<CredentialRows>(read_credentials(keys, tables_->credentials), std::move(done));
+    tables_->down = before;
   }
   void changes(FeedQuestion question, Instant, Done<FeedAnswer> done) override {
     ++tables_->polls;

@@ -221,10 +221,19 @@ TEST_CASE("the feed: a change is seen, the rest stays for an hour") {
     CHECK(text(mailbox(f, "nobody@d.org")) == "nobody@d.org !");
     CHECK(f.directory->stats().feed.changes == 1);
   }
-  SECTION("a password has changed: an old hash is not even stale") {
+  SECTION("a password has changed: the new hash is there before anybody asks") {
+    f.tables->credentials[0][2] = "new";
     f.tables->note("u@d.org");
     f.poll();
     f.tables->down = true;
+    CHECK(text(credentials(f, "u@d.org")) == "new !");
+  }
+  SECTION("a password has changed and cannot be read: an old hash is not even stale") {
+    f.tables->note("u@d.org");
+    const auto before = f.tables->credential_questions;
+    f.tables->credentials_down = true;
+    f.run_until([&] { return f.tables->credential_questions > before; });
+    f.loop.run_ready();
     CHECK(settled(f, credentials(f, "u@d.org")) == "fail: injected");
   }
   SECTION("a domain") {
