@@ -12,6 +12,7 @@ namespace vmail::directory {
 namespace {
 
 constexpr int kUnknownVersion = -1;
+constexpr std::size_t kFewKeys = 16;  // more than one address can have
 // Of the texts `changes` and `late-changes`.
 constexpr std::size_t kNotesLimit = 5000;
 
@@ -134,11 +135,17 @@ struct SqlDatabase::Schema {
   std::vector<mysql::Row> rows(mysql::Connection& connection, const char* name, const std::vector<mysql::Value>& keys,
                                int at_version) {
     try {
+      // Few different texts, since each is prepared once and kept: a key that is named twice does no harm.
+      std::size_t count = keys.size() <= kFewKeys ? keys.size() : kFewKeys;
+      while (count < keys.size()) count *= 2;
       std::size_t uses = 0;
-      const std::string sql = expand_keys(preset.text(name, at_version), keys.size(), uses);
+      const std::string sql = expand_keys(preset.text(name, at_version), count, uses);
       std::vector<mysql::Value> parameters;
-      parameters.reserve(keys.size() * uses);
-      for (; uses > 0; --uses) parameters.insert(parameters.end(), keys.begin(), keys.end());
+      parameters.reserve(count * uses);
+      for (; uses > 0; --uses) {
+        parameters.insert(parameters.end(), keys.begin(), keys.end());
+        parameters.insert(parameters.end(), count - keys.size(), keys.back());
+      }
       return connection.query(sql, parameters).rows;
     } catch (const mysql::Error& error) {
       if (!is_collation_error(error.code())) throw;

@@ -90,6 +90,56 @@ TEST_CASE("one query in flight, however many ask") {
   CHECK(f.questions() == 2);
 }
 
+TEST_CASE("addresses that wait at the same moment share a statement") {
+  Fixture f;
+  f.open();
+  f.tables->frozen = true;
+  const auto a = mailbox(f, "u@d.org");
+  const auto b = mailbox(f, "off@d.org");
+  CHECK(f.questions() == 2);
+  const auto c = mailbox(f, "nobody@d.org");
+  const auto d = aliases(f, "a@d.org");
+  const auto e = mailbox(f, "nobody@d.org");
+  CHECK(f.questions() == 2);
+  SECTION("when one of those that are out has landed") {
+    auto held = std::exchange(f.tables->held, {});
+    held.front()();
+    CHECK(f.questions() == 3);
+    CHECK(f.tables->address_questions[2] == std::vector<std::string>{"@d.org", "a@d.org", "nobody@d.org"});
+    held.back()();
+    f.tables->release();
+  }
+  SECTION("or after a while: the others may be slow") {
+    f.run_until([&] { return f.questions() == 3; });
+    CHECK(text(a) == "open");
+    f.tables->release();
+  }
+  CHECK(text(a) == "u@d.org");
+  CHECK(text(b) == "disabled");
+  CHECK(text(c) == "-");
+  CHECK(text(d) == "u@d.org");
+  CHECK(text(e) == "-");
+  CHECK(f.questions() == 3);
+}
+
+TEST_CASE("who waits for a statement of a database that fails does not wait for another") {
+  Fixture f;
+  f.open();
+  f.tables->frozen = true;
+  const auto a = mailbox(f, "u@d.org");
+  const auto b = mailbox(f, "off@d.org");
+  const auto c = mailbox(f, "nobody@d.org");
+  f.clock.advance(1s);
+  f.tables->down = true;
+  auto held = std::exchange(f.tables->held, {});
+  held.front()();
+  CHECK(text(a) == "fail: injected");
+  CHECK(text(c) == "fail: injected");
+  held.back()();
+  CHECK(text(b) == "fail: injected");
+  CHECK(f.questions() == 2);
+}
+
 TEST_CASE("who is called back may ask again") {
   Fixture f;
   f.open();
