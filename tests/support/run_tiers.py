@@ -1,6 +1,7 @@
 """Runs tiers that are built, and counts their test cases; tests/run starts it, with VMAILKIT_BUILD set."""
 
 import argparse
+import concurrent.futures
 import faulthandler
 import os
 import pathlib
@@ -106,16 +107,48 @@ class Result(unittest.TextTestResult):
             self.counts.failed += 1
 
 
-def run_python(tier):
-    folder = ROOT / "tests" / tier
-    sys.path[:0] = [str(ROOT / "packaging"), str(ROOT / "tests" / "support")]
-    suite = unittest.TestLoader().discover(str(folder), pattern="test_*.py", top_level_dir=str(folder))
+def run_module(file):
+    """The tests of one file, in this process; its last line is the counts."""
+    sys.path[:0] = [str(ROOT / "packaging"), str(ROOT / "tests" / "support"), str(file.parent)]
+    suite = unittest.TestLoader().loadTestsFromName(file.stem)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result).run(suite)
     faulthandler.cancel_dump_traceback_later()
-    if suite.countTestCases() == 0:
-        print(f"{folder} holds no test")
-        result.counts.failed += 1
-    return result.counts
+    print(result.counts, flush=True)
+    return 0
+
+
+def run_python(tier):
+    """Each file in a process of its own, as many at a time as there are processors: most of them wait for servers."""
+    total = Counts()
+    files = sorted((ROOT / "tests" / tier).glob("test_*.py"))
+    if not files:
+        print(f"tests/{tier} holds no test")
+        total.failed += 1
+    children = set()
+
+    def run(file):
+        command = [sys.executable, __file__, "--module", file]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as child:
+            children.add(child)
+            return child.communicate()[0]
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = {pool.submit(run, file): file for file in files}
+        try:
+            for done in concurrent.futures.as_completed(runs):
+                output = done.result().rstrip()
+                print(f"-- {runs[done].relative_to(ROOT)}\n{output}", flush=True)
+                counts = re.fullmatch(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", output.rpartition("\n")[2])
+                # Without counts it ended in the middle of a test.
+                total += Counts(*(int(count or 0) for count in counts.groups())) if counts else Counts(failed=1)
+        except BaseException:
+            for child in children:
+                child.terminate()  # an end in order, with all servers stopped
+            pool.shutdown(cancel_futures=True)
+            raise
+    return total
 
 
 def run_lint():
@@ -164,10 +197,13 @@ def run_fuzz(seconds):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--fuzz-seconds", type=int)
-    parser.add_argument("tiers", nargs="+")
+    parser.add_argument("--module", type=pathlib.Path, help=argparse.SUPPRESS)
+    parser.add_argument("tiers", nargs="*")
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us in the background has it ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # an end in order, with all servers stopped
+    if options.module:
+        return run_module(options.module)
     total = Counts()
     for tier in options.tiers:
         print(f"== {tier}", flush=True)
