@@ -1,5 +1,7 @@
 #include "dovecot-auth/login.h"
 
+#include <optional>
+
 #include "shared/base/text.h"
 #include "shared/runtime/log.h"
 
@@ -49,7 +51,10 @@ struct Logins::Pending {
 
   Attempt attempt;
   Done done;
-  Secret tried;  // a hash from memory, that may not have matched
+  // A hash from memory that did not let the user in, and what becomes of the login should it still be the one.
+  Secret tried;
+  std::optional<LoginOutcome> if_same;
+  std::string why_if_same;
   Instant expires;
   Timer deadline;
   bool over = false;
@@ -114,7 +119,7 @@ void Logins::found(const PendingPtr& pending, Outcome<directory::Credentials> cr
       const bool from_memory = credentials.source() != Source::Database && pending->tried.empty();
       auto value = std::move(credentials).value();
       if (value.hash.view() == pending->tried.view() && !pending->tried.empty()) {
-        return finish(pending, LoginOutcome::not_found(), "wrong password");
+        return finish(pending, std::move(*pending->if_same), pending->why_if_same);
       }
       // A refusal never rests on what was remembered: a hash that does not match is read again.
       if (from_memory) pending->tried = value.hash.copy();
@@ -149,12 +154,11 @@ void Logins::hash(const PendingPtr& pending, Secret stored, LoginOutcome if_matc
         case password::Verdict::Match:
           return finish(hashed, std::move(if_match), refusal);
         case password::Verdict::Mismatch:
-          if (remembered) return ask(hashed, directory::Freshness::FreshForRefusal);
-          return finish(hashed, if_match.is_found() ? LoginOutcome::not_found() : std::move(if_match), refusal);
+          return turn_away(hashed, if_match.is_found() ? LoginOutcome::not_found() : std::move(if_match), refusal,
+                           remembered);
         case password::Verdict::BadData:
-          if (remembered) return ask(hashed, directory::Freshness::FreshForRefusal);
-          return finish(hashed, LoginOutcome::temp_fail("the stored password hash cannot be used"),
-                        "the stored hash cannot be used: " + result.reason);
+          return turn_away(hashed, LoginOutcome::temp_fail("the stored password hash cannot be used"),
+                           "the stored hash cannot be used: " + result.reason, remembered);
       }
     });
   };
@@ -165,6 +169,13 @@ void Logins::hash(const PendingPtr& pending, Secret stored, LoginOutcome if_matc
              "too many logins wait for their hash (auth.hash_queue)");
     }
   });
+}
+
+void Logins::turn_away(const PendingPtr& pending, LoginOutcome outcome, const std::string& reason, bool remembered) {
+  if (!remembered) return finish(pending, std::move(outcome), reason);
+  pending->if_same = std::move(outcome);
+  pending->why_if_same = reason;
+  ask(pending, directory::Freshness::FreshForRefusal);
 }
 
 void Logins::finish(const PendingPtr& pending, LoginOutcome outcome, const std::string& reason) {

@@ -75,6 +75,8 @@ class Logins {
   // Computes `stored` for the attempt; `refusal` is what the log says of a password that does not match it. One that is
   // `remembered` refuses nobody.
   void hash(const PendingPtr& pending, Secret stored, LoginOutcome if_match, const char* refusal, bool remembered);
+  // The end of a login whose hash did not let the user in; one that is remembered is read again first.
+  void turn_away(const PendingPtr& pending, LoginOutcome outcome, const std::string& reason, bool remembered);
   void finish(const PendingPtr& pending, LoginOutcome outcome, const std::string& reason);
 
   Loop& loop_;

@@ -1,5 +1,6 @@
 """vmail-mapd between a real MariaDB and real Postfix tools: the tutorial's own tests, odd keys, and what goes wrong."""
 
+import contextlib
 import os
 import pathlib
 import socket
@@ -19,7 +20,9 @@ def setUpModule():
     database = unittest.enterModuleContext(MariaDB(folder))
     postfix = Postfix(folder)  # for its tools: it does not run
     # Lifetimes as of a site that changes its tables by hand: what a test changes is seen at once.
-    settings = {"directory": {"found_lifetime": "0s", "not_found_lifetime": "0s", "domains_refresh": "100ms"}}
+    settings = {
+        "directory": {"feed": False, "found_lifetime": "0s", "not_found_lifetime": "0s", "domains_refresh": "100ms"}
+    }
     suite = Suite(BUILD, folder, ["unix:" + database.socket], postfix.queue, postfix.owner, settings)
     unittest.addModuleCleanup(suite.stop)
 
@@ -312,6 +315,9 @@ class WrongSetUp(unittest.TestCase):
         upgrade_tutorial()
 
     def setUp(self):
+        # What an earlier daemon knew would be served.
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(suite.state_folder("maps"), "directory.snapshot"))
         self.addCleanup(suite.maps.stop)
 
     def assert_temporary(self, table, key):

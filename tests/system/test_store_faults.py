@@ -4,6 +4,7 @@ lost or half stored."""
 import os
 import shutil
 import subprocess
+import time
 import unittest
 
 from private_server import wait_until
@@ -146,9 +147,10 @@ class Protocol(unittest.TestCase):
             client.greet()
             store.database.kill()
             try:
+                time.sleep(1.1)  # a refusal may rest on what was read within the last second
                 client.command("MAIL FROM:<>")
                 self.assertEqual(client.command("RCPT TO:<someone@faults.test>")[:9], "451 4.3.0")
-                self.assertEqual(client.command("RCPT TO:<someone@foreign.test>")[:9], "550 5.1.1")
+                self.assertEqual(client.command("RCPT TO:<someone@foreign.test>")[:9], "451 4.3.0")
             finally:
                 store.database.start()
             # It works again by itself.
