@@ -286,7 +286,8 @@ class Outage(unittest.TestCase):
 
     def check_works_again(self):
         # A host that failed is left alone for up to half a minute.
-        wait_until(lambda: verify(ANNA, PASSWORD).startswith("OK\t"), 90, "logins after the outage", poll=0.5)
+        wait_until(lambda: verify(ANNA, "x") == "NO", 90, "refusals after the outage", poll=0.5)
+        self.assertTrue(verify(ANNA, PASSWORD).startswith("OK\t"))
         with Smtpd() as smtpd:
             self.assertEqual(smtpd.plain(ANNA, PASSWORD), f"OK\t1\tuser={ANNA}")
             self.assertTrue(smtpd.plain(ANNA, "x").startswith("FAIL\t2\t"))
