@@ -289,8 +289,8 @@ class Upgraded(TutorialTests, unittest.TestCase):
         finally:
             database.start()
         with Client() as client:
-            wait_until(lambda: client.ask(b"mailboxes lisi@mydomain.com") == b"OK 1", 60, "an answer")
-            self.assertEqual(client.ask(b"mailboxes never-seen@mydomain.com"), b"NOTFOUND ")
+            wait_until(lambda: client.ask(b"mailboxes never-seen@mydomain.com") == b"NOTFOUND ", 60, "an answer")
+            self.assertEqual(client.ask(b"mailboxes lisi@mydomain.com"), b"OK 1")
 
     def test_restart_is_not_noticed(self):
         """The socket is held, so a request waits for the daemon instead of failing."""
