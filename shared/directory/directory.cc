@@ -13,6 +13,7 @@
 #include "shared/directory/breaker.h"
 #include "shared/directory/database.h"
 #include "shared/directory/domain_sets.h"
+#include "shared/directory/flights.h"
 #include "shared/directory/follower.h"
 #include "shared/directory/guard.h"
 #include "shared/directory/idn.h"
@@ -123,33 +124,6 @@ struct Question {
   Later<T> later;
 };
 
-template <class Row>
-struct Flight {
-  using Read = std::unordered_map<std::string, Row>;
-  using Landing = MoveOnlyFunction<void(const Outcome<Read>& rows, Instant began)>;
-  std::vector<std::string> keys;  // of the ladder
-  Instant deadline;
-  std::optional<Instant> began;  // nothing: it waits to go with the next statement
-  std::vector<Landing> waiters;
-};
-
-// Addresses that wait at the same moment share a statement: a few are out at a time, and what comes meanwhile goes
-// together with the next.
-template <class Row>
-struct Airport {
-  explicit Airport(Loop& loop) : timer(loop) {}
-  using FlightPtr = std::shared_ptr<Flight<Row>>;
-  std::unordered_map<std::string, FlightPtr, SeededHash> flights;  // by the first key of the ladder
-  std::vector<std::pair<std::string, FlightPtr>> waiting;
-  std::size_t out = 0;  // statements
-  bool armed = false;
-  Timer timer;
-};
-constexpr std::size_t kStatementsOut = 2;
-constexpr std::size_t kKeysOut = 128;  // of one statement
-// For no longer than this does anybody wait for others' statements: they may be slow ones.
-constexpr Duration kGathering = std::chrono::milliseconds(1);
-
 }  // namespace
 
 struct Directory::State : std::enable_shared_from_this<State> {
@@ -179,12 +153,8 @@ struct Directory::State : std::enable_shared_from_this<State> {
   void arrive(Question<T>& question, const Ladder& its_ladder,
               const Outcome<std::unordered_map<std::string, typename Asked<T>::Row>>& rows, Instant began);
   template <class Row>
-  void depart(bool gathered);
-  template <class Row>
-  void give_up(const std::string& reason);
-  template <class Row>
-  void landed(const std::vector<std::pair<std::string, std::shared_ptr<Flight<Row>>>>& flights,
-              Outcome<std::unordered_map<std::string, Row>> rows);
+  std::shared_ptr<Flights<Row>> make_flights();
+  bool query_failed(const std::string& key, Instant began, const std::string& reason);
   template <class T>
   void answer(Question<T>& question, Outcome<T> outcome);
   template <class T>
@@ -222,11 +192,11 @@ struct Directory::State : std::enable_shared_from_this<State> {
       return credentials;
   }
   template <class Row>
-  auto& airport() {
+  auto& flights() {
     if constexpr (std::is_same_v<Row, AddressRow>)
-      return address_flights;
+      return *address_flights;
     else
-      return credential_flights;
+      return *credential_flights;
   }
   StaleBounds bounds(const AddressRow*) const {
     return {settings.directory.stale_known, settings.directory.stale_unknown};
@@ -248,8 +218,8 @@ struct Directory::State : std::enable_shared_from_this<State> {
   std::shared_ptr<Preloader> preloader;
   std::shared_ptr<Refresher> refresher;
   Rules rules;
-  Airport<AddressRow> address_flights;
-  Airport<CredentialRow> credential_flights;
+  std::shared_ptr<Flights<AddressRow>> address_flights;
+  std::shared_ptr<Flights<CredentialRow>> credential_flights;
 
   Breaker breaker;
   std::vector<std::string> probe_keys;  // what could not be asked
@@ -295,8 +265,6 @@ Directory::State::State(Loop& its_loop, const Clock& its_clock, const config::Se
       credentials(cache_limit(settings) / 4),
       snapshots(std::make_shared<Snapshots>(loop, clock, state_folder)),
       rules(rules_of(settings)),
-      address_flights(loop),
-      credential_flights(loop),
       probe_timer(loop),
       sweep_timer(loop),
       answering_since(clock.wall()) {}
@@ -345,6 +313,8 @@ void Directory::State::start() {
     log::info("snapshot-read domains={} rows={} preloaded={}", domains->last() ? domains->last()->size() : 0,
               rows.cache().size(), rows.preloaded() ? rows.preloaded()->size() : 0);
   }
+  address_flights = make_flights<AddressRow>();
+  credential_flights = make_flights<CredentialRow>();
   domains->load();
   if (settings.directory.feed) follower->start(std::move(position));
   refresher->start([weak] {
@@ -516,118 +486,59 @@ void Directory::State::fly(Question<T> question) {
   using Row = typename Asked<T>::Row;
   const Instant arrival = question.arrival;
   const std::string key(ladder.key(ladder.step(0)));
-  auto& port = airport<Row>();
-  auto& place = port.flights[key];
   // What was asked before a change, or too long ago for a refusal, is no answer to this one.
   const bool careful = kIsLogin<T> || question.freshness == Freshness::FreshForRefusal;
-  const bool joins =
-      place &&
-      (!place->began || (!validity.doubted(key, *place->began) && (!careful || *place->began >= arrival - kFresh)));
-  if (!joins) {
-    place = std::make_shared<Flight<Row>>();
-    place->keys = kIsLogin<T> ? ladder.step_keys() : ladder.keys();
-    place->deadline = arrival + settings.database.deadline;
-    port.waiting.emplace_back(key, place);
-  }
-  place->waiters.push_back([weak = weak_from_this(), question = std::move(question), its_ladder = ladder](
-                               const auto& read, Instant began) mutable {
-    const auto self = weak.lock();
-    if (!self) return question.later(Outcome<T>::temp_fail(kStopping));
-    self->arrive(question, its_ladder, read, began);
-  });
-  if (!joins) depart<Row>(false);
-}
-
-// Sends a statement for those who wait, unless enough are out; `gathered`: they have waited for long enough.
-template <class Row>
-void Directory::State::depart(bool gathered) {
-  auto& port = airport<Row>();
-  if (port.waiting.empty()) return;
-  if (port.out >= (gathered ? settings.database.connections : kStatementsOut)) {
-    if (std::exchange(port.armed, true)) return;
-    return port.timer.start(kGathering, [weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (!self) return;
-      self->template airport<Row>().armed = false;
-      self->template depart<Row>(true);
-    });
-  }
-  std::vector<std::string> keys;
-  std::vector<std::pair<std::string, std::shared_ptr<Flight<Row>>>> batch;
-  const Instant now = clock.now();
-  Instant deadline = Instant::max();
-  for (auto& [key, flight] : port.waiting) {
-    if (keys.size() >= kKeysOut) break;
-    keys.insert(keys.end(), flight->keys.begin(), flight->keys.end());
-    flight->began = now;
-    deadline = std::min(deadline, flight->deadline);
-    batch.emplace_back(key, flight);
-  }
-  port.waiting.erase(port.waiting.begin(), port.waiting.begin() + static_cast<std::ptrdiff_t>(batch.size()));
-  if (batch.size() > 1) {
-    std::sort(keys.begin(), keys.end());
-    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  }
-  ++port.out;
-  const auto landing = [weak = weak_from_this(), batch = std::move(batch)](auto read) {
-    if (const auto self = weak.lock()) self->template landed<Row>(batch, std::move(read));
+  const auto joins = [&](Instant began) {
+    return !validity.doubted(key, began) && (!careful || began >= arrival - kFresh);
   };
-  if constexpr (std::is_same_v<Row, CredentialRow>) {
-    database->credentials(std::move(keys), deadline, landing);
-  } else {
-    database->addresses(std::move(keys), deadline, landing);
-  }
-  depart<Row>(gathered);
+  flights<Row>().join(
+      key, joins, [&] { return kIsLogin<T> ? ladder.step_keys() : ladder.keys(); },
+      arrival + settings.database.deadline,
+      [weak = weak_from_this(), question = std::move(question), its_ladder = ladder](const auto& read,
+                                                                                     Instant began) mutable {
+        const auto self = weak.lock();
+        if (!self) return question.later(Outcome<T>::temp_fail(kStopping));
+        self->arrive(question, its_ladder, read, began);
+      });
 }
 
 template <class Row>
-void Directory::State::landed(const std::vector<std::pair<std::string, std::shared_ptr<Flight<Row>>>>& batch,
-                              Outcome<std::unordered_map<std::string, Row>> read) {
-  assert(loop.on_loop());
-  auto& port = airport<Row>();
-  --port.out;
-  for (const auto& [key, flight] : batch) {
-    const auto found = port.flights.find(key);
-    if (found != port.flights.end() && found->second == flight) port.flights.erase(found);
-  }
-  const Instant began = *batch.front().second->began;
-  if (read.is_found()) {
-    auto taken = std::move(read).value();
-    for (auto& [row_key, row] : taken) {
-      if constexpr (std::is_same_v<Row, AddressRow>) preloader->check(row_key, row);
+std::shared_ptr<Flights<Row>> Directory::State::make_flights() {
+  typename Flights<Row>::Tower tower;
+  tower.ask = [this](auto keys, Instant deadline, auto done) {
+    if constexpr (std::is_same_v<Row, CredentialRow>)
+      database->credentials(std::move(keys), deadline, std::move(done));
+    else
+      database->addresses(std::move(keys), deadline, std::move(done));
+  };
+  tower.read = [this](auto& read) {
+    for (auto& [key, row] : read) {
+      if constexpr (std::is_same_v<Row, AddressRow>) preloader->check(key, row);
       std::size_t suppressed = 0;
       if (!row.fault.empty() && fault_log.allow(suppressed)) {
         log::error("bad-data suppressed={}: {}; its mail is deferred until that is mended", suppressed, row.fault);
       }
     }
-    for (const auto& [key, flight] : batch) {
-      const auto is_there = [&](const std::string& each) { return is_known(taken.at(each)); };
-      const bool known = std::any_of(flight->keys.begin(), flight->keys.end(), is_there);
-      for (const auto& each : flight->keys) put(each, taken.at(each), began, known);
-    }
-    read = Outcome<std::unordered_map<std::string, Row>>::found(std::move(taken));
-  } else if (!stopped && !host_answers() && breaker.failed(began, read.reason())) {
-    probe_keys = {batch.front().first};
+  };
+  tower.keep = [this](const auto& keys, const auto& read, Instant began) {
+    const auto is_there = [&](const std::string& key) { return is_known(read.at(key)); };
+    const bool known = std::any_of(keys.begin(), keys.end(), is_there);
+    for (const auto& key : keys) put(key, read.at(key), began, known);
+  };
+  tower.failed = [this](const std::string& key, Instant began, const std::string& reason) {
+    return query_failed(key, began, reason);
+  };
+  return std::make_shared<Flights<Row>>(loop, clock, settings.database.connections, std::move(tower));
+}
+
+bool Directory::State::query_failed(const std::string& key, Instant began, const std::string& reason) {
+  if (!stopped && !host_answers() && breaker.failed(began, reason)) {
+    probe_keys = {key};
     probe_timer.start(settings.database.retry_after, [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->probe();
     });
   }
-  for (const auto& [key, flight] : batch) {
-    for (auto& waiter : std::exchange(flight->waiters, {})) waiter(read, began);
-  }
-  if (!read.is_found() && !breaker.closed()) give_up<Row>(read.reason());
-  depart<Row>(false);
-}
-
-// Those who wait for a statement are not asked any more.
-template <class Row>
-void Directory::State::give_up(const std::string& reason) {
-  airport<Row>().timer.cancel();
-  const auto failed = Outcome<std::unordered_map<std::string, Row>>::temp_fail(reason);
-  for (const auto& [key, flight] : std::exchange(airport<Row>().waiting, {})) {
-    airport<Row>().flights.erase(key);
-    for (auto& waiter : std::exchange(flight->waiters, {})) waiter(failed, clock.now());
-  }
+  return !breaker.closed();
 }
 
 template <class T>
@@ -1015,8 +926,8 @@ void Directory::stop() {
   state.refresher->stop();
   state.probe_timer.cancel();
   state.sweep_timer.cancel();
-  state.give_up<AddressRow>(kStopping);
-  state.give_up<CredentialRow>(kStopping);
+  state.address_flights->give_up(kStopping);
+  state.credential_flights->give_up(kStopping);
   state.database->stop();
   state.domains->stop(kStopping);
   const auto last = state.begin_snapshot();
