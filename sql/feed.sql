@@ -17,7 +17,17 @@
 -- 10.11.19, now and then).
 -- Rows that a foreign key removes fire no trigger: that of virtual_domains notes them, but for addresses in the domain
 -- of that name, which its own note means too.
+--
+-- What is watched: the table, the kind of its notes, the column they name, and the others whose change is noted. Each
+-- has the three triggers whose pattern stands below, but for what is written out after it. {tables} are all of them,
+-- {triggers} is how many triggers they have.
 DELIMITER //
+
+WATCH virtual_domains domain name enable//
+WATCH virtual_users address email enable password//
+WATCH virtual_aliases address source enable destination//
+WATCH virtual_alias_domains domain name enable target//
+WATCH virtual_relay_domains domain name enable//
 
 CREATE PROCEDURE vmailkit_note(note_kind varchar(16), note_name text CHARACTER SET utf8mb4)
 MODIFIES SQL DATA SQL SECURITY DEFINER
@@ -38,10 +48,9 @@ BEGIN
   DECLARE made varchar(64) CHARACTER SET utf8mb4;
   SELECT MAX(created) INTO made FROM information_schema.triggers
     WHERE trigger_schema = DATABASE() AND definer = CURRENT_USER()
-    AND event_object_table IN ('virtual_domains', 'virtual_users', 'virtual_aliases', 'virtual_alias_domains',
-      'virtual_relay_domains')
+    AND event_object_table IN ({tables})
     AND trigger_name = CONCAT('vmailkit_', SUBSTRING(event_object_table, 9), '_', LOWER(event_manipulation))
-    HAVING COUNT(*) = 15;
+    HAVING COUNT(*) = {triggers};
   IF (SELECT COUNT(*) FROM information_schema.routines
       WHERE routine_schema = DATABASE() AND routine_name = 'vmailkit_note') <> 1
     OR (SELECT COUNT(*) FROM information_schema.column_privileges
@@ -63,27 +72,37 @@ BEGIN
   DELETE FROM vmailkit_changes WHERE id <= last_old;
 END//
 
-CREATE TRIGGER vmailkit_domains_insert AFTER INSERT ON virtual_domains FOR EACH ROW
+CREATE TRIGGER {trigger}_insert AFTER INSERT ON {table} FOR EACH ROW
 BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
     CALL vmailkit_note('everything', '');
   END;
-  CALL vmailkit_note('domain', NEW.name);
+  CALL vmailkit_note('{kind}', NEW.{name});
 END//
 
-CREATE TRIGGER vmailkit_domains_update AFTER UPDATE ON virtual_domains FOR EACH ROW
+CREATE TRIGGER {trigger}_update AFTER UPDATE ON {table} FOR EACH ROW
 BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
     CALL vmailkit_note('everything', '');
   END;
-  IF NOT (CAST(OLD.name AS BINARY) <=> CAST(NEW.name AS BINARY) AND OLD.enable <=> NEW.enable) THEN
-    CALL vmailkit_note('domain', OLD.name);
-    CALL vmailkit_note('domain', NEW.name);
+  IF NOT ({unchanged}) THEN
+    CALL vmailkit_note('{kind}', OLD.{name});
+    CALL vmailkit_note('{kind}', NEW.{name});
   END IF;
+END//
+
+CREATE TRIGGER {trigger}_delete AFTER DELETE ON {table} FOR EACH ROW
+BEGIN
+  DECLARE EXIT HANDLER FOR SQLEXCEPTION
+  BEGIN
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+    CALL vmailkit_note('everything', '');
+  END;
+  CALL vmailkit_note('{kind}', OLD.{name});
 END//
 
 CREATE TRIGGER vmailkit_domains_delete BEFORE DELETE ON virtual_domains FOR EACH ROW
@@ -111,139 +130,4 @@ BEGIN
     FETCH children INTO child;
   END WHILE;
   CLOSE children;
-END//
-
-CREATE TRIGGER vmailkit_users_insert AFTER INSERT ON virtual_users FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  CALL vmailkit_note('address', NEW.email);
-END//
-
-CREATE TRIGGER vmailkit_users_update AFTER UPDATE ON virtual_users FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  IF NOT (CAST(OLD.email AS BINARY) <=> CAST(NEW.email AS BINARY) AND OLD.enable <=> NEW.enable
-      AND CAST(OLD.password AS BINARY) <=> CAST(NEW.password AS BINARY)) THEN
-    CALL vmailkit_note('address', OLD.email);
-    CALL vmailkit_note('address', NEW.email);
-  END IF;
-END//
-
-CREATE TRIGGER vmailkit_users_delete AFTER DELETE ON virtual_users FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  CALL vmailkit_note('address', OLD.email);
-END//
-
-CREATE TRIGGER vmailkit_aliases_insert AFTER INSERT ON virtual_aliases FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  CALL vmailkit_note('address', NEW.source);
-END//
-
-CREATE TRIGGER vmailkit_aliases_update AFTER UPDATE ON virtual_aliases FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  IF NOT (CAST(OLD.source AS BINARY) <=> CAST(NEW.source AS BINARY) AND OLD.enable <=> NEW.enable
-      AND CAST(OLD.destination AS BINARY) <=> CAST(NEW.destination AS BINARY)) THEN
-    CALL vmailkit_note('address', OLD.source);
-    CALL vmailkit_note('address', NEW.source);
-  END IF;
-END//
-
-CREATE TRIGGER vmailkit_aliases_delete AFTER DELETE ON virtual_aliases FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  CALL vmailkit_note('address', OLD.source);
-END//
-
-CREATE TRIGGER vmailkit_alias_domains_insert AFTER INSERT ON virtual_alias_domains FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  CALL vmailkit_note('domain', NEW.name);
-END//
-
-CREATE TRIGGER vmailkit_alias_domains_update AFTER UPDATE ON virtual_alias_domains FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  IF NOT (CAST(OLD.name AS BINARY) <=> CAST(NEW.name AS BINARY) AND OLD.enable <=> NEW.enable
-      AND CAST(OLD.target AS BINARY) <=> CAST(NEW.target AS BINARY)) THEN
-    CALL vmailkit_note('domain', OLD.name);
-    CALL vmailkit_note('domain', NEW.name);
-  END IF;
-END//
-
-CREATE TRIGGER vmailkit_alias_domains_delete AFTER DELETE ON virtual_alias_domains FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  CALL vmailkit_note('domain', OLD.name);
-END//
-
-CREATE TRIGGER vmailkit_relay_domains_insert AFTER INSERT ON virtual_relay_domains FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  CALL vmailkit_note('domain', NEW.name);
-END//
-
-CREATE TRIGGER vmailkit_relay_domains_update AFTER UPDATE ON virtual_relay_domains FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  IF NOT (CAST(OLD.name AS BINARY) <=> CAST(NEW.name AS BINARY) AND OLD.enable <=> NEW.enable) THEN
-    CALL vmailkit_note('domain', OLD.name);
-    CALL vmailkit_note('domain', NEW.name);
-  END IF;
-END//
-
-CREATE TRIGGER vmailkit_relay_domains_delete AFTER DELETE ON virtual_relay_domains FOR EACH ROW
-BEGIN
-  DECLARE EXIT HANDLER FOR SQLEXCEPTION
-  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    CALL vmailkit_note('everything', '');
-  END;
-  CALL vmailkit_note('domain', OLD.name);
 END//

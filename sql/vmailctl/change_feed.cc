@@ -14,7 +14,44 @@ namespace vmail::sql {
 namespace {
 
 constexpr const char* kHost = "localhost";
+constexpr std::string_view kTables = "virtual_";
 constexpr const char* kDefiner = "vmailkit-feed@localhost";  // as information_schema writes it
+
+// A line "WATCH table kind name column...".
+struct Watched {
+  std::string table, kind, name, trigger, unchanged;
+};
+
+Watched parse_watched(const std::string& line) {
+  const auto words = split(line, ' ');
+  if (words.size() < 4 || words[1].substr(0, kTables.size()) != kTables) {
+    throw std::runtime_error("feed.sql: not 'WATCH virtual_... kind name column...': " + line);
+  }
+  Watched watched{std::string(words[1]), std::string(words[2]), std::string(words[3]), {}, {}};
+  watched.trigger = fmt::format("vmailkit_{}", words[1].substr(kTables.size()));
+  for (std::size_t i = 3; i < words.size(); ++i) {
+    const char* join = i == 3 ? "" : "\n      AND ";
+    watched.unchanged += fmt::format("{}CAST(OLD.{} AS BINARY) <=> CAST(NEW.{} AS BINARY)", join, words[i], words[i]);
+  }
+  return watched;
+}
+
+// The text with `value` for each {name}.
+std::string put(std::string text, std::string_view name, std::string_view value) {
+  const std::string mark = fmt::format("{{{}}}", name);
+  for (auto at = text.find(mark); at != text.npos; at = text.find(mark, at + value.size())) {
+    text.replace(at, mark.size(), value);
+  }
+  return text;
+}
+
+std::string put(std::string text, const Watched& watched) {
+  text = put(std::move(text), "trigger", watched.trigger);
+  text = put(std::move(text), "table", watched.table);
+  text = put(std::move(text), "kind", watched.kind);
+  text = put(std::move(text), "name", watched.name);
+  return put(std::move(text), "unchanged", watched.unchanged);
+}
 
 FeedObject parse_object(const std::string& text) {
   const auto bad = [&] { return std::runtime_error("feed.sql: neither trigger nor routine: " + text); };
@@ -30,18 +67,42 @@ FeedObject parse_object(const std::string& text) {
 }  // namespace
 
 std::vector<FeedObject> parse_feed(std::string_view text) {
-  std::vector<FeedObject> objects;
-  std::string current;
+  std::vector<std::string> statements(1);
   for (const auto& line : split(text, '\n')) {
+    std::string& current = statements.back();
     if (line.substr(0, 2) == "--" || line.substr(0, 9) == "DELIMITER" || trim(line).empty()) continue;
     if (!current.empty()) current += '\n';
     current += line;
     if (!current.ends_with("//")) continue;
     current.resize(current.size() - 2);
-    objects.push_back(parse_object(current));
-    current.clear();
+    statements.emplace_back();
   }
-  if (!current.empty()) throw std::runtime_error("feed.sql: the last object has no '//'");
+  if (!statements.back().empty()) throw std::runtime_error("feed.sql: the last object has no '//'");
+  statements.pop_back();
+
+  std::vector<Watched> all;
+  std::string tables;
+  std::vector<FeedObject> objects;
+  const auto add = [&](const std::string& statement) {
+    FeedObject object = parse_object(statement);
+    const auto same = std::find_if(objects.begin(), objects.end(),
+                                   [&](const FeedObject& other) { return other.name == object.name; });
+    if (same != objects.end()) {
+      *same = std::move(object);
+    } else {
+      objects.push_back(std::move(object));
+    }
+  };
+  for (auto& statement : statements) {
+    if (statement.starts_with("WATCH ")) {
+      all.push_back(parse_watched(statement));
+      tables += fmt::format("{}'{}'", tables.empty() ? "" : ", ", all.back().table);
+    } else if (statement.find("{table}") != std::string::npos) {
+      for (const auto& watched : all) add(put(statement, watched));
+    } else {
+      add(put(put(statement, "tables", tables), "triggers", std::to_string(3 * all.size())));
+    }
+  }
   return objects;
 }
 
@@ -186,8 +247,7 @@ std::string explain(const mysql::Error& error) {
       return "the server writes a binary log, and then lets only an account with the privilege SUPER make or remove "
              "triggers (error 1419). Either name one in admin.database_user of vmailkit.toml; or let the server's "
              "administrator run `SET GLOBAL log_bin_trust_function_creators = 1`, then run `vmailctl schema feed on` "
-             "(or "
-             "off), and let that be set back to 0";
+             "(or off), and let that be set back to 0";
     case 1227:
       return fmt::format(
           "admin.database_user of vmailkit.toml may not make the account of the triggers, or triggers that belong to "

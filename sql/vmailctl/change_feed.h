@@ -17,7 +17,8 @@ struct FeedObject {
   std::string signature;  // " AFTER INSERT ON virtual_users FOR EACH ROW", or what a routine has between name and body
   std::string body;       // "BEGIN ... END"
 };
-// Throws std::runtime_error for a text that is not made like that file. Pure.
+// With the patterns applied to each watched table. Throws std::runtime_error for a text that is not made like that
+// file. Pure.
 std::vector<FeedObject> parse_feed(std::string_view text);
 
 struct FeedReport {
