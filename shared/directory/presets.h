@@ -22,9 +22,9 @@ class Preset {
   std::map<std::string, std::map<int, std::string>, std::less<>> texts_;
 };
 
-// The text with each :keys as `keys` placeholders; `uses` is how often that was.
+// The text with each :keys as `keys` parameter markers; `uses` is how often that was.
 std::string expand_keys(const std::string& text, std::size_t keys, std::size_t& uses);
-// The text with :spans as so many spans of ids, of two placeholders each.
+// The text with :spans as so many spans of ids, of two parameter markers each.
 std::string expand_spans(const std::string& text, std::size_t spans);
 
 }  // namespace vmail::directory

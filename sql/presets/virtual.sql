@@ -1,7 +1,7 @@
 -- The preset "virtual": the tables of the tutorial as they are, and as `vmailctl schema upgrade` leaves them.
 --
 -- Each text has a name, and the schema version from which on it is the one to ask (the greatest that fits is taken).
--- :keys stands for one placeholder a key, wherever it is; :spans for `id BETWEEN ? AND ?`, as often as needed. What a
+-- :keys stands for one parameter marker a key, wherever it is; :spans for `id BETWEEN ? AND ?`, as often as needed. What a
 -- text returns is what shared/directory/sql_database.cc reads, in that order. The conversions make columns of any
 -- character set fit into one UNION; they do not touch what an index is asked for.
 

@@ -49,7 +49,7 @@ TEST_CASE("the built-in preset has every text for every version") {
   CHECK_THROWS_AS(Preset::built_in("postfixadmin"), vmail::config::Error);
 }
 
-TEST_CASE("keys become placeholders") {
+TEST_CASE("keys become parameter markers") {
   std::size_t uses = 0;
   CHECK(expand_keys("x IN (:keys)", 3, uses) == "x IN (?,?,?)");
   CHECK(uses == 1);
@@ -59,7 +59,7 @@ TEST_CASE("keys become placeholders") {
   CHECK(uses == 0);
 }
 
-TEST_CASE("spans become pairs of placeholders") {
+TEST_CASE("spans become pairs of parameter markers") {
   const std::string one = "id BETWEEN CAST(? AS UNSIGNED) AND CAST(? AS UNSIGNED)";
   CHECK(expand_spans("WHERE :spans x", 1) == "WHERE " + one + " x");
   CHECK(expand_spans("WHERE :spans x", 2) == "WHERE " + one + " OR " + one + " x");
