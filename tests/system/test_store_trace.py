@@ -33,16 +33,14 @@ def trace(store, action):
         stderr=subprocess.PIPE,
         text=True,
     )
-    # Each thread is named once it is traced.
-    threads = len(os.listdir(f"/proc/{store.daemon.process.pid}/task"))
     line = tracer.stderr.readline()
     if "attached" not in line:
         raise AssertionError(f"strace: {line}{tracer.stderr.read()}")
     rest = threading.Thread(target=tracer.stderr.read)
     rest.start()
-    status = f"/proc/{store.daemon.process.pid}/task"
-    wait_until(lambda: sum(_traced(f"{status}/{task}") for task in os.listdir(status)) >= threads, 30, "strace")
     try:
+        tasks = f"/proc/{store.daemon.process.pid}/task"
+        wait_until(lambda: all(_traced(f"{tasks}/{task}") for task in os.listdir(tasks)), 30, "strace")
         action()
     finally:
         tracer.terminate()
@@ -54,8 +52,11 @@ def trace(store, action):
 
 
 def _traced(task):
-    with open(task + "/status", encoding="ascii") as file:
-        return "TracerPid:\t0\n" not in file.read()
+    try:
+        with open(task + "/status", encoding="ascii") as file:
+            return "TracerPid:\t0\n" not in file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # it has ended: a thread that opens a connection lives no longer than that
 
 
 def parse(lines):
