@@ -60,6 +60,17 @@ inline std::string_view view(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
+// `decode(bytes, step)` feeds a decoder pieces of that size and returns what came out: however the bytes are split, it
+// is the same.
+template <class Decode>
+int check_splits(Decode decode, const std::uint8_t* data, std::size_t size) {
+  const std::string_view bytes = view(data, size);
+  const auto whole = decode(bytes, size);
+  require(whole == decode(bytes, 1), "byte by byte gives the same");
+  require(whole == decode(bytes, 7), "pieces of seven give the same");
+  return 0;
+}
+
 }  // namespace vmail::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

@@ -12,8 +12,9 @@ import subprocess
 import threading
 import unittest
 
-from private_server import MariaDB, ServerError, Suite, TemporaryFolder, free_port, wait_until
+from private_server import ServerError, TemporaryFolder, free_port, wait_until
 from site_tests import BUILD
+from suite_tests import make_suite
 
 VMAILCTL = os.path.join(BUILD, "sql/vmailctl/vmailctl")
 NOBODY = 65534
@@ -373,34 +374,23 @@ class OnRealDaemons(Vmailctl):
 
     def setUp(self):
         folder = self.enterContext(TemporaryFolder())
-        self.database = MariaDB(folder)
-        self.database.start()
-        self.addCleanup(self.database.stop)
         self.port = free_port()
-        self.suite = Suite(
-            BUILD,
-            folder,
-            ["unix:" + self.database.socket],
-            folder.make("postfix/queue"),
-            (0, 0),
-            {
-                "database": {"deadline": "500ms", "retry_after": "50ms", "retry_after_max": "200ms"},
-                "directory": {"feed_interval": "100ms", "domains_refresh": "200ms", "comparison_interval": "1s"},
-                "maps": {"metrics": [f"inet:127.0.0.1:{self.port}", f"unix:{folder.path}/vmailkit/run/maps/metrics"]},
-                "auth": {"metrics": [f"unix:{folder.path}/vmailkit/run/auth/metrics"]},
-                "store": {"metrics": [f"unix:{folder.path}/vmailkit/run/store/metrics"]},
-            },
-        )
+        run = f"unix:{folder.path}/vmailkit/run"
+        settings = {
+            "directory": {"feed_interval": "100ms", "domains_refresh": "200ms", "comparison_interval": "1s"},
+            "maps": {"metrics": [f"inet:127.0.0.1:{self.port}", f"{run}/maps/metrics"]},
+            "auth": {"metrics": [f"{run}/auth/metrics"]},
+            "store": {"metrics": [f"{run}/store/metrics"]},
+        }
+        self.database, self.suite = make_suite(self, folder, settings)
         self.config = self.suite.config
         self.program = os.path.join(self.suite.bin, "vmailctl")
-        self.suite.control("schema", "init")
         for domain in ("example.test", "other.test"):
             self.suite.control("domain", "add", domain)
         for name in ("anna", "ben", "carla"):
             self.suite.control("user", "add", f"{name}@example.test", stdin="x\n")
         self.suite.control("alias", "add", "team@example.test", "anna@example.test", "ben@example.test")
         self.suite.hand_over_passwords()
-        self.addCleanup(self.suite.stop)
         self.suite.start()
 
     def wait_for_status(self, status, *arguments):

@@ -1,15 +1,13 @@
 """The directory over real MariaDB servers: both schemas, traps of collations, faults of the database, several hosts."""
 
 import contextlib
-import json
 import os
-import queue
 import subprocess
-import threading
 import unittest
 
 from private_server import DatabaseError, MariaDB, TemporaryFolder, wait_until
 from private_server.certificate import make_certificate
+from probe_process import ProbeProcess
 from site_tests import BUILD, ROOT
 
 PROBE = os.path.join(BUILD, "tests/integration/directory_probe")
@@ -44,7 +42,7 @@ def setUpModule():
     server = unittest.enterModuleContext(MariaDB())
 
 
-class Probe:
+class Probe(ProbeProcess):
     """A directory in a process of its own."""
 
     def __init__(self, folder, database, hosts, user=USER, password=PASSWORD, settings=None):
@@ -58,68 +56,10 @@ class Probe:
             },
             "directory": {"domains_refresh": "1s", **(settings or {}).get("directory", {})},
         }
-        config = os.path.join(folder.make("probe"), "vmailkit.toml")
-        with open(config, "w", encoding="utf-8") as file:
-            for section, values in table.items():
-                file.write(f"[{section}]\n")
-                file.writelines(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
-        self._log = config + ".log"
-        with open(self._log, "ab") as log:
-            self._process = subprocess.Popen(
-                [PROBE, config, user, password], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
-            )
-        self._number = 0
-        self._answers = {}
-        self._lines = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def send(self, question, key):
-        """Asks; returns what answer() takes."""
-        self._number += 1
-        self._write(f"{self._number} {question} {key}")
-        return self._number
-
-    def answer(self, number):
-        """What came of it, for instance "found lisi@mydomain.com "; fails when nothing has after a minute."""
-        while str(number) not in self._answers:
-            self._take()
-        return self._answers.pop(str(number)).strip()
-
-    def ask(self, question, key):
-        return self.answer(self.send(question, key))
+        super().__init__(PROBE, folder.make("probe"), table, user, password)
 
     def flush(self):
-        self._write("flush")
-
-    def log(self, word=""):
-        with open(self._log, encoding="utf-8") as log:
-            return [line for line in log if word in line]
-
-    def close(self):
-        """Ends it as a daemon ends; raises when it does not."""
-        if self._process.poll() is None:
-            self._process.stdin.close()
-            self._process.wait(60)
-        self._reader.join(60)
-        self._process.stdout.close()
-        if self._process.returncode != 0:
-            raise RuntimeError(f"the probe ended with {self._process.returncode}:\n{''.join(self.log())}")
-
-    def _write(self, line):
-        self._process.stdin.write(line.encode() + b"\n")
-        self._process.stdin.flush()
-
-    def _read(self):
-        for line in self._process.stdout:
-            self._lines.put(line.decode().rstrip("\n"))
-
-    def _take(self):
-        try:
-            number, _, answer = self._lines.get(timeout=60).partition(" ")
-        except queue.Empty:
-            raise AssertionError("no answer after a minute:\n" + "".join(self.log())) from None
-        self._answers[number] = answer
+        self.write("flush")
 
 
 def fill(database, *texts):

@@ -9,9 +9,8 @@ import threading
 import time
 import unittest
 
-from private_server import DatabaseError, MariaDB, ServerError, TemporaryFolder, wait_until
-from private_server.suite import Suite
-from site_tests import BUILD
+from private_server import DatabaseError, ServerError, TemporaryFolder, wait_until
+from suite_tests import make_suite
 
 USERS = 200
 SECONDS = 30
@@ -20,33 +19,19 @@ SECONDS = 30
 class MixedLoad(unittest.TestCase):
     def setUp(self):
         folder = self.enterContext(TemporaryFolder())
-        self.database = MariaDB(folder)
-        self.database.start()
-        self.addCleanup(self.database.stop)
-        self.suite = Suite(
-            BUILD,
-            folder,
-            ["unix:" + self.database.socket],
-            folder.make("postfix/queue"),
-            (0, 0),
-            {
-                "database": {"deadline": "500ms", "retry_after": "50ms", "retry_after_max": "200ms"},
-                "directory": {
-                    "feed_interval": "50ms",
-                    "domains_refresh": "100ms",
-                    "comparison_interval": "1s",
-                    "followed_lifetime": "2s",
-                    "max_loss": 100,
-                },
-                "maps": {"metrics": [f"unix:{folder.path}/vmailkit/run/maps/metrics"]},
-            },
-        )
-        self.suite.control("schema", "init")
+        directory = {
+            "feed_interval": "50ms",
+            "domains_refresh": "100ms",
+            "comparison_interval": "1s",
+            "followed_lifetime": "2s",
+            "max_loss": 100,
+        }
+        maps = {"metrics": [f"unix:{folder.path}/vmailkit/run/maps/metrics"]}
+        self.database, self.suite = make_suite(self, folder, {"directory": directory, "maps": maps})
         self.suite.control("domain", "add", "example.test")
         rows = ",".join(f"(1, 'user{i}@example.test', '$1$x')" for i in range(USERS))
         self.database.query(f"INSERT INTO virtual_users (domain_id, email, password) VALUES {rows}", "mailserver")
         self.suite.hand_over_passwords()
-        self.addCleanup(self.suite.stop)  # fails when a daemon ends otherwise than it should
         self.suite.start()
         self.end = threading.Event()
         self.replies = {"OK": 0, "NOTFOUND": 0, "TEMP": 0}

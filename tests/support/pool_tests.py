@@ -2,15 +2,13 @@
 
 import collections
 import contextlib
-import json
 import os
-import queue
 import socket
-import subprocess
 import threading
 import time
 
 from private_server import wait_until
+from probe_process import ProbeProcess
 from site_tests import BUILD
 
 PROBE = os.path.join(BUILD, "tests/integration/pool_probe")
@@ -31,44 +29,12 @@ def host(server):
     return f"127.0.0.1:{server.port}"
 
 
-class PoolProbe:
+class PoolProbe(ProbeProcess):
     """Lookups, background and writes over those hosts; the settings are those of [database]."""
 
     def __init__(self, folder, hosts, **settings):
         table = {"hosts": hosts, "name": "mail", "retry_after": "200ms", **settings}
-        config = os.path.join(folder.make("pools"), "vmailkit.toml")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write("[database]\n")
-            file.writelines(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
-        self._log = config + ".log"
-        with open(self._log, "ab") as log:
-            self._process = subprocess.Popen(
-                [PROBE, config, USER, PASSWORD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
-            )
-        self._number = 0
-        self._answers = {}
-        self._lines = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def send(self, command, words=""):
-        """Returns what answer() takes."""
-        self._number += 1
-        self._process.stdin.write(f"{self._number} {command} {words}\n".encode())
-        self._process.stdin.flush()
-        return self._number
-
-    def answer(self, number):
-        while str(number) not in self._answers:
-            try:
-                name, _, answer = self._lines.get(timeout=90).partition(" ")
-            except queue.Empty:
-                raise AssertionError("no answer:\n" + "".join(self.log())) from None
-            self._answers[name] = answer
-        return self._answers.pop(str(number)).strip()
-
-    def ask(self, command, words=""):
-        return self.answer(self.send(command, words))
+        super().__init__(PROBE, folder.make("pools"), {"database": table}, USER, PASSWORD)
 
     def where(self, command="ask"):
         """Which host answers a question of that kind, or "temp-fail ..."."""
@@ -87,24 +53,6 @@ class PoolProbe:
 
     def rest(self):
         self.send("rest")
-
-    def log(self, word=""):
-        with open(self._log, encoding="utf-8") as log:
-            return [line for line in log if word in line]
-
-    def close(self):
-        """Ends it as a daemon ends; raises when it does not."""
-        if self._process.poll() is None:
-            self._process.stdin.close()
-            self._process.wait(60)
-        self._reader.join(60)
-        self._process.stdout.close()
-        if self._process.returncode != 0:
-            raise RuntimeError(f"the probe ended with {self._process.returncode}:\n{''.join(self.log())}")
-
-    def _read(self):
-        for line in self._process.stdout:
-            self._lines.put(line.decode().rstrip("\n"))
 
 
 class FarHost:
