@@ -62,8 +62,8 @@ namespace {
 template <class T, class Recall, class Ask>
 Maps::Map directory_map(Recall recall, Ask ask, Reply (*spell)(const Outcome<T>&)) {
   Maps::Map map;
-  map.recall = [recall, spell](std::string_view key) {
-    const Outcome<T>* known = recall(key);
+  map.recall = [recall, spell](std::string_view key, Instant now) {
+    const Outcome<T>* known = recall(key, now);
     return known ? std::optional<Maps::Answered>({spell(*known), known->source()}) : std::nullopt;
   };
   map.ask = [ask, spell](std::string_view key, Maps::Later later) -> std::optional<Maps::Answered> {
@@ -81,21 +81,22 @@ Maps::Map directory_map(Recall recall, Ask ask, Reply (*spell)(const Outcome<T>&
 void Maps::add_directory(directory::Directory& directory) {
   using directory::Later;
   const auto cached = directory::Freshness::Cached;
-  add("domains", directory_map<DomainKind>([&](std::string_view key) { return directory.recall_domain(key); },
-                                           [&](std::string_view key, Later<DomainKind> later) {
-                                             return directory.domain(key, std::move(later));
-                                           },
-                                           domains_reply));
-  add("mailboxes", directory_map<Mailbox>([&](std::string_view key) { return directory.recall_mailbox(key); },
-                                          [&, cached](std::string_view key, Later<Mailbox> later) {
-                                            return directory.mailbox(key, cached, std::move(later));
-                                          },
-                                          mailboxes_reply));
-  add("aliases", directory_map<AddressList>([&](std::string_view key) { return directory.recall_aliases(key); },
-                                            [&](std::string_view key, Later<AddressList> later) {
-                                              return directory.aliases(key, std::move(later));
-                                            },
-                                            aliases_reply));
+  add("domains",
+      directory_map<DomainKind>(
+          [&](std::string_view key, Instant now) { return directory.recall_domain(key, now); },
+          [&](std::string_view key, Later<DomainKind> later) { return directory.domain(key, std::move(later)); },
+          domains_reply));
+  add("mailboxes",
+      directory_map<Mailbox>([&](std::string_view key, Instant now) { return directory.recall_mailbox(key, now); },
+                             [&, cached](std::string_view key, Later<Mailbox> later) {
+                               return directory.mailbox(key, cached, std::move(later));
+                             },
+                             mailboxes_reply));
+  add("aliases",
+      directory_map<AddressList>(
+          [&](std::string_view key, Instant now) { return directory.recall_aliases(key, now); },
+          [&](std::string_view key, Later<AddressList> later) { return directory.aliases(key, std::move(later)); },
+          aliases_reply));
 }
 
 std::optional<Reply> Maps::recall(const socketmap::Request& request) {
@@ -109,7 +110,7 @@ std::optional<Reply> Maps::recall(const socketmap::Request& request) {
   } else if (request.oversized) {
     answer = {Reply::not_found()};
   } else {
-    answer = named->map.recall(request.key);
+    answer = named->map.recall(request.key, arrival);
   }
   if (!answer) return std::nullopt;
   note(named, request.map, request.key, *answer, arrival);

@@ -52,7 +52,7 @@ class Maps final : public socketmap::Answerer {
   using Later = MoveOnlyFunction<void(Answered)>;
   // A key is as Postfix sent it: not folded, perhaps no address at all. As in socketmap::Answerer.
   struct Map {
-    std::function<std::optional<Answered>(std::string_view key)> recall;
+    std::function<std::optional<Answered>(std::string_view key, Instant now)> recall;
     std::function<std::optional<Answered>(std::string_view key, Later later)> ask;
   };
 

@@ -40,6 +40,12 @@ void append_utf8(std::string& out, char32_t code) {
   }
 }
 
+std::size_t ascii_prefix(std::string_view text) {
+  std::size_t i = 0;
+  while (i < text.size() && static_cast<unsigned char>(text[i]) < 0x80) ++i;
+  return i;
+}
+
 char ascii_lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
@@ -59,9 +65,10 @@ std::string fold_case(std::string_view text) {
 }
 
 void fold_case(std::string_view text, std::string& out) {
-  out.clear();
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size();) {
+  const std::size_t ascii = ascii_prefix(text);
+  out.assign(text.substr(0, ascii));
+  for (char& c : out) c = ascii_lower(c);
+  for (std::size_t i = ascii; i < text.size();) {
     char32_t code = 0;
     const std::size_t length = utf8_sequence(text.substr(i), code);
     if (length <= 1) {
@@ -74,7 +81,7 @@ void fold_case(std::string_view text, std::string& out) {
 }
 
 bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
+  for (std::size_t i = ascii_prefix(text); i < text.size();) {
     char32_t code = 0;
     const std::size_t length = utf8_sequence(text.substr(i), code);
     if (length == 0) return false;

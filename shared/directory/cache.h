@@ -35,6 +35,7 @@ class Cache {
 
   // Nothing when it is not there. Valid until the next put(), forget() or clear().
   const Entry* find(std::string_view key) {
+    if (index_.empty()) return nullptr;  // everything is preloaded: the key need not be hashed
     const auto found = index_.find(key);
     if (found == index_.end()) return nullptr;
     const auto entry = found->second;

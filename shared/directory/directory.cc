@@ -134,11 +134,11 @@ struct Directory::State : std::enable_shared_from_this<State> {
   enum class Need : unsigned char { Nothing, Domains, Rows };
 
   template <class T>
-  Recalled<T> recall(std::string_view key);
+  Recalled<T> recall(std::string_view key, Instant now);
   template <class T>
   Answer<T> ask(std::string_view key, Freshness freshness, Later<T> later);
   template <class T>
-  Need look(const Address& address, const std::string& domain, Freshness freshness, Instant arrival);
+  Need look(const Address& address, const std::string& domain, Freshness freshness, Instant arrival, Instant now);
   template <class T>
   bool look_stale(const Ladder& its_ladder, Freshness freshness);
   template <class T>
@@ -346,7 +346,7 @@ void Directory::State::count(const Outcome<T>& outcome) {
 // later, or the rows of `ladder`.
 template <class T>
 Directory::State::Need Directory::State::look(const Address& its_address, const std::string& domain,
-                                              Freshness freshness, Instant arrival) {
+                                              Freshness freshness, Instant arrival, Instant now) {
   Outcome<T>& outcome = out<T>();
   outcome.set_source(Source::Memory);
   const auto fail = [&](std::string_view reason) {
@@ -359,7 +359,7 @@ Directory::State::Need Directory::State::look(const Address& its_address, const 
     needed_since = since;
     return breaker.closed() ? Need::Domains : fail(breaker.reason());
   };
-  const Domains* sets = domains->current();
+  const Domains* sets = domains->current(now);
   if (sets == nullptr) return need_domains(Instant::min());
   const Domains::Entry* entry = sets->find(domain);
   if (entry == nullptr || entry->kind == DomainKind::Relay) {
@@ -373,7 +373,7 @@ Directory::State::Need Directory::State::look(const Address& its_address, const 
     make_ladder(its_address, domain, *entry, rules, ladder);
   }
   using Row = typename Asked<T>::Row;
-  CurrentRows<Row, std::remove_reference_t<decltype(store<Row>())>> current(store<Row>(), validity, clock.now());
+  CurrentRows<Row, std::remove_reference_t<decltype(store<Row>())>> current(store<Row>(), validity, now);
   if (Asked<T>::resolve(ladder, rules, current, outcome)) {
     if (!must_be_fresh(freshness, outcome)) return Need::Nothing;
     if (current.oldest() >= fresh_since) {
@@ -408,14 +408,14 @@ bool Directory::State::look_stale(const Ladder& its_ladder, Freshness freshness)
 }
 
 template <class T>
-Recalled<T> Directory::State::recall(std::string_view key) {
+Recalled<T> Directory::State::recall(std::string_view key, Instant now) {
   assert(loop.on_loop());
   if (!parse_address(key, address)) {
     out<T>().become(Status::NotFound);
     out<T>().set_source(Source::Memory);
   } else {
     a_label(address.domain, domain_key);
-    if (look<T>(address, domain_key, Freshness::Cached, clock.now()) != Need::Nothing) return nullptr;
+    if (look<T>(address, domain_key, Freshness::Cached, now, now) != Need::Nothing) return nullptr;
   }
   count(out<T>());
   return &out<T>();
@@ -433,7 +433,7 @@ Answer<T> Directory::State::ask(std::string_view key, Freshness freshness, Later
     out<T>().set_source(Source::Memory);
   } else {
     a_label(address.domain, domain_key);
-    need = look<T>(address, domain_key, freshness, arrival);
+    need = look<T>(address, domain_key, freshness, arrival, arrival);
   }
   if (need == Need::Nothing) {
     count(out<T>());
@@ -460,10 +460,11 @@ void Directory::State::suspend(Question<T> question, Need need) {
 
 template <class T>
 void Directory::State::resume(Question<T> question) {
-  if (clock.now() >= question.arrival + settings.database.deadline) {
+  const Instant now = clock.now();
+  if (now >= question.arrival + settings.database.deadline) {
     return answer(question, Outcome<T>::temp_fail("the database did not answer in time"));
   }
-  const Need need = look<T>(question.address, question.domain, question.freshness, question.arrival);
+  const Need need = look<T>(question.address, question.domain, question.freshness, question.arrival, now);
   if (need != Need::Nothing) return suspend(std::move(question), need);
   answer(question, std::move(out<T>()));
 }
@@ -741,12 +742,12 @@ Directory::~Directory() {
   stop();
 }
 
-Recalled<DomainKind> Directory::recall_domain(std::string_view name) {
+Recalled<DomainKind> Directory::recall_domain(std::string_view name, Instant now) {
   State& state = *state_;
   assert(state.loop.on_loop());
   auto& outcome = state.out<DomainKind>();
   outcome.set_source(Source::Memory);
-  const Domains* domains = state.domains->current();
+  const Domains* domains = state.domains->current(now);
   if (state.stopped) {
     outcome.fail(kStopping);
   } else if (name.empty() || name.size() > kMaxAddress || !is_utf8(name)) {
@@ -769,14 +770,14 @@ Recalled<DomainKind> Directory::recall_domain(std::string_view name) {
 }
 
 Answer<DomainKind> Directory::domain(std::string_view name, Later<DomainKind> later) {
-  if (const auto known = recall_domain(name)) return *known;
   State& state = *state_;
+  if (const auto known = recall_domain(name, state.clock.now())) return *known;
   auto resume = [weak = state.weak_from_this(), this, name = std::string(name),
                  later = std::move(later)](const std::string* failure) mutable {
     const bool gone = weak.expired();
     if (gone || failure != nullptr) {
       later(Outcome<DomainKind>::temp_fail(gone ? kStopping : *failure));
-    } else if (const auto known = recall_domain(name)) {
+    } else if (const auto known = recall_domain(name, state_->clock.now())) {
       later(*known);
     }
   };
@@ -784,12 +785,12 @@ Answer<DomainKind> Directory::domain(std::string_view name, Later<DomainKind> la
   return std::nullopt;
 }
 
-Recalled<Mailbox> Directory::recall_mailbox(std::string_view address) {
-  return state_->recall<Mailbox>(address);
+Recalled<Mailbox> Directory::recall_mailbox(std::string_view address, Instant now) {
+  return state_->recall<Mailbox>(address, now);
 }
 
-Recalled<AddressList> Directory::recall_aliases(std::string_view address) {
-  return state_->recall<AddressList>(address);
+Recalled<AddressList> Directory::recall_aliases(std::string_view address, Instant now) {
+  return state_->recall<AddressList>(address, now);
 }
 
 Answer<Mailbox> Directory::mailbox(std::string_view address, Freshness freshness, Later<Mailbox> later) {
@@ -840,7 +841,7 @@ Shown Directory::show(std::string_view address) {
   State& state = *state_;
   assert(state.loop.on_loop());
   Shown shown;
-  const Domains* domains = state.domains->current();
+  const Domains* domains = state.domains->current(state.clock.now());
   const auto parsed = parse_address(address);
   const std::string domain = a_label(parsed ? parsed->domain : fold_case(address.substr(address.rfind('@') + 1)));
   const Domains::Entry* entry = domains == nullptr ? nullptr : domains->find(domain);

@@ -60,9 +60,8 @@ void DomainSets::loaded(Instant began, std::uint64_t request, Outcome<std::share
   }
 }
 
-const Domains* DomainSets::current() const {
-  return domains_ && clock_.now() - read_at_ < times_.stale + times_.refresh + times_.deadline ? domains_.get()
-                                                                                               : nullptr;
+const Domains* DomainSets::current(Instant now) const {
+  return domains_ && now - read_at_ < times_.stale + times_.refresh + times_.deadline ? domains_.get() : nullptr;
 }
 
 void DomainSets::restore(std::shared_ptr<const Domains> domains, Instant read_at) {

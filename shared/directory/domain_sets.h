@@ -43,7 +43,7 @@ class DomainSets : public std::enable_shared_from_this<DomainSets> {
 
   // Nothing before the first reading, and when the last good one is longer ago than they may be stale; valid until the
   // loop goes on.
-  const Domains* current() const;
+  const Domains* current(Instant now) const;
   const std::shared_ptr<const Domains>& last() const { return domains_; }
   Instant read_at() const { return read_at_; }
   // Why the last reading failed, or empty.

@@ -42,9 +42,9 @@ TEST_CASE("a map is found by its name") {
   Maps maps(clock);
   std::string asked;
   const auto at_once = [](Reply reply) {
-    return Maps::Map{[reply](std::string_view) { return Maps::Answered{reply, Source::Memory}; }, {}};
+    return Maps::Map{[reply](std::string_view, Instant) { return Maps::Answered{reply, Source::Memory}; }, {}};
   };
-  maps.add("domains", {[&](std::string_view key) {
+  maps.add("domains", {[&](std::string_view key, Instant) {
                          asked = key;
                          return Maps::Answered{Reply::ok("1"), Source::Memory};
                        },
@@ -83,7 +83,7 @@ TEST_CASE("an answer that comes later is handed on, and counted with its source 
   metrics::Registry registry;
   Maps maps(clock);
   Maps::Later held;
-  maps.add("aliases", {[](std::string_view) { return std::nullopt; },
+  maps.add("aliases", {[](std::string_view, Instant) { return std::nullopt; },
                        [&](std::string_view, Maps::Later later) -> std::optional<Maps::Answered> {
                          held = std::move(later);
                          return std::nullopt;

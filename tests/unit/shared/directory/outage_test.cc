@@ -442,18 +442,18 @@ TEST_CASE("a hit allocates nothing") {
                                    "somebody.with.a.long.name@foreign.example.org"};
   const auto ask_all = [&] {
     for (const char* address : addresses) {
-      REQUIRE(f.directory->recall_mailbox(address));
-      REQUIRE(f.directory->recall_aliases(address));
+      REQUIRE(f.directory->recall_mailbox(address, f.clock.now()));
+      REQUIRE(f.directory->recall_aliases(address, f.clock.now()));
     }
-    REQUIRE(f.directory->recall_domain("a-domain-of-more-than-fifteen-characters.example.org"));
+    REQUIRE(f.directory->recall_domain("a-domain-of-more-than-fifteen-characters.example.org", f.clock.now()));
   };
   for (const char* address : addresses) settled(f, mailbox(f, address));
   ask_all();
   const auto before = allocations();
   for (const char* address : addresses) {
-    static_cast<void>(f.directory->recall_mailbox(address));
-    static_cast<void>(f.directory->recall_aliases(address));
+    static_cast<void>(f.directory->recall_mailbox(address, f.clock.now()));
+    static_cast<void>(f.directory->recall_aliases(address, f.clock.now()));
   }
-  static_cast<void>(f.directory->recall_domain("a-domain-of-more-than-fifteen-characters.example.org"));
+  static_cast<void>(f.directory->recall_domain("a-domain-of-more-than-fifteen-characters.example.org", f.clock.now()));
   CHECK(allocations() == before);
 }
