@@ -17,6 +17,13 @@ struct Bytes {
   bool operator==(const Bytes&) const = default;
 };
 
+// A map for Postfix that the administrator defines: [[maps.query]] in the file.
+struct QueryMap {
+  std::string name;   // as in socketmap:...:NAME
+  std::string query;  // a SELECT with :key, :local, :user and :domain where mysql_table(5) has %s, '%u', ...
+  bool operator==(const QueryMap&) const = default;
+};
+
 struct Settings {
   struct Database {
     std::vector<std::string> hosts = {
@@ -87,6 +94,7 @@ struct Settings {
     std::string state = "/var/lib/vmailkit/maps";  // folder of the snapshot
     std::string database_user = "vmailkit-maps";
     std::string database_password_file = "/etc/vmailkit/maps.password";
+    std::vector<QueryMap> query;
   } maps;
 
   struct Auth {
@@ -113,6 +121,7 @@ struct Settings {
     Bytes message_size_limit{100u << 20};
     std::uint64_t max_recipients = 1000;
     std::uint64_t disk_threads = 8;
+    std::string usage = "/run/vmailkit/store/usage";  // how full mailboxes are, for vmail-mapd; empty: off
     std::string control = "/run/vmailkit/store/control";
     std::vector<std::string> metrics;               // "unix:/path", "inet:ADDRESS:PORT"; empty: off
     std::string state = "/var/lib/vmailkit/store";  // folder of the snapshot

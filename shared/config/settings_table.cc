@@ -281,6 +281,11 @@ std::vector<Setting> make_table() {
        {"error", "warning", "info", "debug"}});
 
   add_daemon(table, "maps", &Settings::maps);
+  add({"maps", "query",
+       "Maps of your own, each a [[maps.query]] with a name and a query: one SELECT, in which :key stands for the whole "
+       "key, :local for what is before its @, :user for that without its extension, and :domain for what is behind it. "
+       "The first column of each row is the answer, several are joined by commas.",
+       VMAIL_AT(maps, query)});
   add_daemon(table, "auth", &Settings::auth);
   add({"auth",
        "verify",
@@ -318,6 +323,14 @@ std::vector<Setting> make_table() {
   add({"store", "max_recipients", "Recipients of one message; one more gets a temporary failure.",
        VMAIL_AT(store, max_recipients), 1, 100000});
   add({"store", "disk_threads", "Threads that write mail.", VMAIL_AT(store, disk_threads), 1, 256});
+  add({"store",
+       "usage",
+       "The socket that says how full mailboxes are, read only: vmail-mapd asks it for quotas. Empty: off.",
+       VMAIL_AT(store, usage),
+       0,
+       0,
+       {},
+       check_optional_path});
 
   add({"admin",
        "database_user",
