@@ -37,7 +37,7 @@ constexpr Duration kSweep = std::chrono::minutes(1);
 constexpr std::size_t kRowsPerTurn = 1000;  // of a snapshot, between two turns of the loop
 constexpr const char* kStopping = "the daemon is stopping";
 
-Rules rules_of(const config::Settings& settings) {
+Extensions extensions_of(const config::Settings& settings) {
   return {settings.addresses.recipient_delimiter, settings.addresses.propagate_extension};
 }
 
@@ -217,7 +217,7 @@ struct Directory::State : std::enable_shared_from_this<State> {
   std::shared_ptr<Follower> follower;
   std::shared_ptr<Preloader> preloader;
   std::shared_ptr<Refresher> refresher;
-  Rules rules;
+  Extensions extensions;
   std::shared_ptr<Flights<AddressRow>> address_flights;
   std::shared_ptr<Flights<CredentialRow>> credential_flights;
 
@@ -264,7 +264,7 @@ Directory::State::State(Loop& its_loop, const Clock& its_clock, const config::Se
       rows(cache_limit(settings)),
       credentials(cache_limit(settings) / 4),
       snapshots(std::make_shared<Snapshots>(loop, clock, state_folder)),
-      rules(rules_of(settings)),
+      extensions(extensions_of(settings)),
       probe_timer(loop),
       sweep_timer(loop),
       answering_since(clock.wall()) {}
@@ -370,11 +370,11 @@ Directory::State::Need Directory::State::look(const Address& its_address, const 
   if constexpr (kIsLogin<T>) {
     make_login_ladder(its_address, domain, *entry, ladder);
   } else {
-    make_ladder(its_address, domain, *entry, rules, ladder);
+    make_ladder(its_address, domain, *entry, extensions, ladder);
   }
   using Row = typename Asked<T>::Row;
   CurrentRows<Row, std::remove_reference_t<decltype(store<Row>())>> current(store<Row>(), validity, now);
-  if (Asked<T>::resolve(ladder, rules, current, outcome)) {
+  if (Asked<T>::resolve(ladder, extensions, current, outcome)) {
     if (!must_be_fresh(freshness, outcome)) return Need::Nothing;
     if (current.oldest() >= fresh_since) {
       // Whether it is an alias domain is part of a refusal.
@@ -393,7 +393,7 @@ bool Directory::State::look_stale(const Ladder& its_ladder, Freshness freshness)
   using Row = typename Asked<T>::Row;
   Outcome<T>& outcome = out<T>();
   StaleRows<Row, std::remove_reference_t<decltype(store<Row>())>> stale(store<Row>(), validity);
-  if (!Asked<T>::resolve(its_ladder, rules, stale, outcome)) return false;
+  if (!Asked<T>::resolve(its_ladder, extensions, stale, outcome)) return false;
   if (outcome.is_temp_fail() || must_be_fresh(freshness, outcome)) return false;
   if (!stale.within(bounds(static_cast<const Row*>(nullptr)), clock.now())) return false;
   outcome.set_source(Source::Stale);
@@ -553,7 +553,7 @@ void Directory::State::arrive(Question<T>& question, const Ladder& its_ladder,
   ReadRows<typename Asked<T>::Row> source(read.value());
   Outcome<T> outcome = Outcome<T>::not_found();
   const Instant fresh_since = question.arrival - kFresh;
-  if (!Asked<T>::resolve(its_ladder, rules, source, outcome) ||
+  if (!Asked<T>::resolve(its_ladder, extensions, source, outcome) ||
       (must_be_fresh(question.freshness, outcome) && began < fresh_since)) {
     resume(std::move(question));  // the ladder has changed, or this flight took off too long ago
   } else if (must_be_fresh(question.freshness, outcome) && is_refusal(outcome) && !its_ladder.target.empty() &&
@@ -848,7 +848,7 @@ Shown Directory::show(std::string_view address) {
   if (entry != nullptr) shown.domain = entry->kind;
   if (!parsed || entry == nullptr || entry->kind == DomainKind::Relay) return shown;
   Ladder ladder;
-  make_ladder(*parsed, domain, *entry, state.rules, ladder);
+  make_ladder(*parsed, domain, *entry, state.extensions, ladder);
   for (const auto& key : ladder.keys()) {
     const RowStore::Known known = state.rows.find(key);
     Shown::Row& row = shown.rows.emplace_back();
@@ -905,7 +905,7 @@ void Directory::reload(const config::Settings& settings) {
   State& state = *state_;
   assert(state.loop.on_loop());
   state.settings = settings;
-  state.rules = rules_of(settings);
+  state.extensions = extensions_of(settings);
   state.validity.set_lifetimes(lifetimes_of(settings));
   state.rows.cache().set_limit(cache_limit(settings));
   state.credentials.set_limit(cache_limit(settings) / 4);

@@ -21,6 +21,7 @@
 #include "shared/base/outcome.h"
 #include "shared/base/secret.h"
 #include "shared/config/settings.h"
+#include "shared/directory/rules.h"
 #include "shared/runtime/loop.h"
 
 namespace vmail::directory {
@@ -44,6 +45,17 @@ struct Credentials {
   Secret hash;  // as stored: bare or with {SCHEME}
 };
 
+// Where mail to an address ends: aliases, alias domains and catch-alls followed, as deep as they are nested.
+struct Expansion {
+  std::vector<Mailbox> mailboxes;      // of ours, each once
+  std::vector<std::string> elsewhere;  // addresses in domains that are not ours, relay domains among them
+  std::vector<std::string> dead_ends;  // addresses in domains of ours that nothing answers for, or that are disabled
+  std::vector<std::string> loop;       // the way round, from an address to itself; empty: there is none
+  bool too_many = false;               // more than kMaxExpansion addresses: those after them were not followed
+};
+// As Postfix's virtual_alias_expansion_limit.
+inline constexpr std::size_t kMaxExpansion = 1000;
+
 template <class T>
 using Later = MoveOnlyFunction<void(Outcome<T>)>;
 template <class T>
@@ -63,6 +75,7 @@ struct Options {
   std::string database_user;
   Secret database_password;
   std::string state_folder;  // for the snapshot; empty: none
+  bool rules = false;        // this program asks for rules, and its user has the grant
 };
 
 struct Shown;
@@ -92,11 +105,25 @@ class Directory {
   // disabled, is always what was read within the last second.
   Answer<Credentials> credentials(std::string_view login, Freshness freshness, Later<Credentials> later);
 
+  // The values of the most exact rule of that kind for an address, as find_by_ladder() has it; also of a domain and "*"
+  // for the kinds that go by domain, and of "<>". NotFound: there is none. Canonical addresses come with the extension
+  // put back, as aliases do. Always from memory once the domains are loaded.
+  Answer<AddressList> rule(RuleKind kind, std::string_view address, Later<AddressList> later);
+  // Always Found, or TempFail: an address that does not exist is its own dead end. It takes a question for each address
+  // on the way, and so up to twice the deadline. `freshness` is that of its mailboxes. Loops and dead ends behind an
+  // alias are logged, once for each address.
+  Answer<Expansion> expansion(std::string_view address, Freshness freshness, Later<Expansion> later);
+  // The logins that may send as this address: its mailbox; those its aliases (nested too), its alias domain or its
+  // catch-all lead to; those with a send-as rule for it, its domain or "*". The extension is ignored. Folded, as logins
+  // are spelled in the database; NotFound: there is none.
+  Answer<AddressList> owners(std::string_view sender, Later<AddressList> later);
+
   // The same from memory alone; a hit allocates nothing. `now` is the clock's: its reading is a good part of the time
   // that this takes, and the caller has done it.
   Recalled<DomainKind> recall_domain(std::string_view name, Instant now);
   Recalled<Mailbox> recall_mailbox(std::string_view address, Instant now);
   Recalled<AddressList> recall_aliases(std::string_view address, Instant now);
+  Recalled<AddressList> recall_rule(RuleKind kind, std::string_view address, Instant now);
 
   // What is in memory about these addresses ("u@d", "@d" for all of a domain), or everything when empty, is asked anew,
   // and the sets of domains are read again. It still serves while the database is away.

@@ -1,12 +1,14 @@
-// The sets of own, relay and alias domains, whole in memory: an immutable value, made on a worker.
+// The sets of own, relay and alias domains, and the rules, whole in memory: an immutable value, made on a worker.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
 #include "shared/base/seeded_hash.h"
 #include "shared/directory/directory.h"
+#include "shared/directory/rules.h"
 
 namespace vmail::directory {
 
@@ -36,6 +38,8 @@ class Domains {
 
   // Which schema they were read from; a change means that other rows are asked with other texts.
   int schema_version = 0;
+  // Never nullptr.
+  std::shared_ptr<const Rules> rules = std::make_shared<const Rules>();
 
  private:
   void add(std::string_view name, Entry entry);

@@ -10,11 +10,13 @@ void begin(const Address& address, std::string_view domain, const Domains::Entry
   ladder.target.assign(entry.kind == DomainKind::Alias ? std::string_view(entry.target) : std::string_view());
 }
 
-// The destinations of a row for this address: "@other" keeps the user (Postfix's mail_addr_map()), and an extension
-// that was stripped is put back before the last '@', or at the end of a bare name (Postfix's mail_addr_crunch()).
-void put_destinations(const AddressRow& row, std::string_view local, std::string_view extension, AddressList& into) {
+// The destinations, or the like, of a name for this address: "@other" keeps the user (Postfix's mail_addr_map()), and
+// an extension that was stripped is put back before the last '@', or at the end of a bare name (Postfix's
+// mail_addr_crunch()).
+void put_destinations(const AddressList& destinations, std::string_view local, std::string_view extension,
+                      AddressList& into) {
   into.clear();
-  for (const auto destination : row.destinations) {
+  for (const auto destination : destinations) {
     if (destination.starts_with('@')) {
       into.add({local, extension, destination});
     } else {
@@ -60,17 +62,17 @@ std::vector<std::string> Ladder::keys() const {
   return result;
 }
 
-void make_ladder(const Address& address, std::string_view domain, const Domains::Entry& entry, const Rules& rules,
-                 Ladder& into) {
+void make_ladder(const Address& address, std::string_view domain, const Domains::Entry& entry,
+                 const Extensions& extensions, Ladder& into) {
   begin(address, domain, entry, into);
-  into.user = split_extension(into.local, rules.delimiters).user.size();
+  into.user = split_extension(into.local, extensions.delimiters).user.size();
 }
 
 void make_login_ladder(const Address& address, std::string_view domain, const Domains::Entry& entry, Ladder& into) {
   begin(address, domain, entry, into);
 }
 
-bool resolve_mailbox(const Ladder& ladder, const Rules&, RowSource& rows, Outcome<Mailbox>& into) {
+bool resolve_mailbox(const Ladder& ladder, const Extensions&, RowSource& rows, Outcome<Mailbox>& into) {
   for (std::size_t i = 0; i < ladder.steps(); ++i) {
     const Ladder::Step step = ladder.step(i);
     const AddressRow* row = rows.find(ladder.key(step));
@@ -88,16 +90,16 @@ bool resolve_mailbox(const Ladder& ladder, const Rules&, RowSource& rows, Outcom
   return true;
 }
 
-bool resolve_aliases(const Ladder& ladder, const Rules& rules, RowSource& rows, Outcome<AddressList>& into) {
+bool resolve_aliases(const Ladder& ladder, const Extensions& extensions, RowSource& rows, Outcome<AddressList>& into) {
   for (std::size_t i = 0; i < ladder.steps(); ++i) {
     const Ladder::Step step = ladder.step(i);
     const AddressRow* row = rows.find(ladder.key(step));
     if (row == nullptr) return false;
     if (decides(*row, into)) return true;
-    const bool put_back = step.stripped && rules.propagate_extension;
+    const bool put_back = step.stripped && extensions.propagate_extension;
     const std::string_view extension = put_back ? ladder.extension() : std::string_view();
     if (!row->destinations.empty()) {
-      put_destinations(*row, ladder.local_of(step), extension, into.find_again());
+      put_destinations(row->destinations, ladder.local_of(step), extension, into.find_again());
       return true;
     }
     if (row->mailbox == AddressRow::Mailbox::Off) return into.become(Status::Disabled), true;
@@ -118,7 +120,7 @@ bool resolve_aliases(const Ladder& ladder, const Rules& rules, RowSource& rows, 
     if (decides(*row, into)) return true;
     if (!row->destinations.empty()) {
       // The whole local part goes on, so there is nothing to put back.
-      put_destinations(*row, ladder.local, "", into.find_again());
+      put_destinations(row->destinations, ladder.local, "", into.find_again());
       return true;
     }
     if (row->aliases_off) return into.become(Status::Disabled), true;
@@ -127,7 +129,7 @@ bool resolve_aliases(const Ladder& ladder, const Rules& rules, RowSource& rows, 
   return true;
 }
 
-bool resolve_credentials(const Ladder& ladder, const Rules&, CredentialSource& rows, Outcome<Credentials>& into) {
+bool resolve_credentials(const Ladder& ladder, const Extensions&, CredentialSource& rows, Outcome<Credentials>& into) {
   for (std::size_t i = 0; i < ladder.steps(); ++i) {
     const Ladder::Step step = ladder.step(i);
     const CredentialRow* row = rows.find(ladder.key(step));
@@ -143,6 +145,23 @@ bool resolve_credentials(const Ladder& ladder, const Rules&, CredentialSource& r
   }
   into.become(Status::NotFound);
   return true;
+}
+
+void resolve_rule(const Ladder& ladder, const Extensions& extensions, const Rules& rules, RuleKind kind,
+                  Outcome<AddressList>& into) {
+  std::size_t rung = 0;
+  const AddressList* values = find_by_ladder(rules, kind, ladder, &rung);
+  if (values == nullptr) return into.become(Status::NotFound);
+  if (values->empty()) return into.fail(spoilt_rule(kind));
+  if (kind != RuleKind::SenderCanonical && kind != RuleKind::RecipientCanonical) {
+    into.find_again() = *values;
+  } else if (rung == ladder.steps()) {
+    put_destinations(*values, ladder.local, "", into.find_again());
+  } else {
+    const Ladder::Step step = ladder.step(rung);
+    const bool put_back = step.stripped && extensions.propagate_extension;
+    put_destinations(*values, ladder.local_of(step), put_back ? ladder.extension() : "", into.find_again());
+  }
 }
 
 }  // namespace vmail::directory

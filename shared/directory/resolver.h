@@ -18,10 +18,12 @@
 #include "shared/directory/directory.h"
 #include "shared/directory/domains.h"
 #include "shared/directory/rows.h"
+#include "shared/directory/rules.h"
 
 namespace vmail::directory {
 
-struct Rules {
+// What happens to address extensions.
+struct Extensions {
   std::string delimiters = "+";  // recipient_delimiter: each of its characters
   bool propagate_extension = true;
 };
@@ -60,9 +62,9 @@ struct Ladder {
   mutable std::string key_;
 };
 
-// For an address in a domain of ours: `domain` is its key and `entry` what Domains says of it; not a relay domain.
-void make_ladder(const Address& address, std::string_view domain, const Domains::Entry& entry, const Rules& rules,
-                 Ladder& into);
+// For an address: `domain` is the key of its domain and `entry` what Domains says of that.
+void make_ladder(const Address& address, std::string_view domain, const Domains::Entry& entry,
+                 const Extensions& extensions, Ladder& into);
 // For a login: the address itself and through the alias domain, nothing is stripped.
 void make_login_ladder(const Address& address, std::string_view domain, const Domains::Entry& entry, Ladder& into);
 
@@ -94,8 +96,12 @@ class ReadRows final : public Rows<Row> {
 };
 
 // False: a row that is needed is not known, and `into` means nothing.
-bool resolve_mailbox(const Ladder& ladder, const Rules& rules, RowSource& rows, Outcome<Mailbox>& into);
-bool resolve_aliases(const Ladder& ladder, const Rules& rules, RowSource& rows, Outcome<AddressList>& into);
-bool resolve_credentials(const Ladder& ladder, const Rules& rules, CredentialSource& rows, Outcome<Credentials>& into);
+bool resolve_mailbox(const Ladder& ladder, const Extensions& extensions, RowSource& rows, Outcome<Mailbox>& into);
+bool resolve_aliases(const Ladder& ladder, const Extensions& extensions, RowSource& rows, Outcome<AddressList>& into);
+bool resolve_credentials(const Ladder& ladder, const Extensions& extensions, CredentialSource& rows,
+                         Outcome<Credentials>& into);
+// Rules are all known. `ladder` may be of a domain that is not ours.
+void resolve_rule(const Ladder& ladder, const Extensions& extensions, const Rules& rules, RuleKind kind,
+                  Outcome<AddressList>& into);
 
 }  // namespace vmail::directory

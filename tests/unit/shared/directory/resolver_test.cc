@@ -63,31 +63,31 @@ std::string status_text(const vmail::Outcome<T>& outcome) {
   return "";
 }
 
-Ladder ladder_of(const char* address, const Rules& rules) {
+Ladder ladder_of(const char* address, const Extensions& extensions) {
   const auto parsed = parse_address(address);
   const std::string domain = a_label(parsed->domain);
   Ladder ladder;
-  make_ladder(*parsed, domain, *domains()->find(domain), rules, ladder);
+  make_ladder(*parsed, domain, *domains()->find(domain), extensions, ladder);
   return ladder;
 }
 
-std::string mailbox(const TableRows& rows, const char* address, const Rules& rules = {}) {
-  const Ladder ladder = ladder_of(address, rules);
+std::string mailbox(const TableRows& rows, const char* address, const Extensions& extensions = {}) {
+  const Ladder ladder = ladder_of(address, extensions);
   const auto read = read_addresses(ladder.keys(), rows);
   ReadRows<AddressRow> source(read);
   auto outcome = vmail::Outcome<Mailbox>::not_found();
-  REQUIRE(resolve_mailbox(ladder, rules, source, outcome));
+  REQUIRE(resolve_mailbox(ladder, extensions, source, outcome));
   if (!outcome.is_found()) return status_text(outcome);
   const auto& box = outcome.value();
   return box.address() + (box.extension.empty() ? "" : " " + box.extension);
 }
 
-std::string aliases(const TableRows& rows, const char* address, const Rules& rules = {}) {
-  const Ladder ladder = ladder_of(address, rules);
+std::string aliases(const TableRows& rows, const char* address, const Extensions& extensions = {}) {
+  const Ladder ladder = ladder_of(address, extensions);
   const auto read = read_addresses(ladder.keys(), rows);
   ReadRows<AddressRow> source(read);
   auto outcome = vmail::Outcome<AddressList>::not_found();
-  REQUIRE(resolve_aliases(ladder, rules, source, outcome));
+  REQUIRE(resolve_aliases(ladder, extensions, source, outcome));
   if (!outcome.is_found()) return status_text(outcome);
   std::string text;
   for (const auto destination : outcome.value()) text.append(text.empty() ? "" : " ").append(destination);
@@ -97,14 +97,14 @@ std::string aliases(const TableRows& rows, const char* address, const Rules& rul
 }  // namespace
 
 TEST_CASE("the ladder asks for every rung at once") {
-  const Rules rules;
-  CHECK(ladder_of("u@d.org", rules).keys() == std::vector<std::string>{"u@d.org", "@d.org"});
-  CHECK(ladder_of("U+Ext@D.org", rules).keys() == std::vector<std::string>{"u+ext@d.org", "u@d.org", "@d.org"});
-  CHECK(ladder_of("u+e@alias.org", rules).keys() ==
+  const Extensions extensions;
+  CHECK(ladder_of("u@d.org", extensions).keys() == std::vector<std::string>{"u@d.org", "@d.org"});
+  CHECK(ladder_of("U+Ext@D.org", extensions).keys() == std::vector<std::string>{"u+ext@d.org", "u@d.org", "@d.org"});
+  CHECK(ladder_of("u+e@alias.org", extensions).keys() ==
         std::vector<std::string>{"u+e@alias.org", "u@alias.org", "u+e@d.org", "u@d.org", "@alias.org", "@d.org"});
-  CHECK(ladder_of("u@Bücher.example", rules).keys() ==
+  CHECK(ladder_of("u@Bücher.example", extensions).keys() ==
         std::vector<std::string>{"u@xn--bcher-kva.example", "@xn--bcher-kva.example"});
-  CHECK(ladder_of("+u@d.org", rules).keys() == std::vector<std::string>{"+u@d.org", "@d.org"});
+  CHECK(ladder_of("+u@d.org", extensions).keys() == std::vector<std::string>{"+u@d.org", "@d.org"});
   CHECK(ladder_of("u+e@d.org", {"", true}).keys() == std::vector<std::string>{"u+e@d.org", "@d.org"});
   CHECK(ladder_of("u-e@d.org", {"+-", true}).keys() == std::vector<std::string>{"u-e@d.org", "u@d.org", "@d.org"});
 }
@@ -215,11 +215,11 @@ TEST_CASE("aliases") {
 }
 
 TEST_CASE("extensions are not put back when that is off") {
-  const Rules rules{"+", false};
-  CHECK(aliases(alias("a@d.org", "b@d.org"), "a+e@d.org", rules) == "b@d.org");
-  CHECK(aliases(alias("a@d.org", "@x.org"), "a+e@d.org", rules) == "a@x.org");
-  CHECK(aliases(user("u@d.org"), "u+e@alias.org", rules) == "u@d.org");
-  CHECK(aliases(user("u+e@d.org"), "u+e@alias.org", rules) == "u+e@d.org");
+  const Extensions extensions{"+", false};
+  CHECK(aliases(alias("a@d.org", "b@d.org"), "a+e@d.org", extensions) == "b@d.org");
+  CHECK(aliases(alias("a@d.org", "@x.org"), "a+e@d.org", extensions) == "a@x.org");
+  CHECK(aliases(user("u@d.org"), "u+e@alias.org", extensions) == "u@d.org");
+  CHECK(aliases(user("u+e@d.org"), "u+e@alias.org", extensions) == "u+e@d.org");
 }
 
 TEST_CASE("logins: the address as it is, or through an alias domain") {
