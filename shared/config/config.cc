@@ -25,6 +25,8 @@ struct Place {
   }
 };
 
+std::string suggestion(std::string_view given, const std::vector<std::string_view>& known);
+
 unsigned line_of(const toml::node& node) {
   return node.source().begin.line;
 }
@@ -101,6 +103,29 @@ struct Reader {
     if (array == nullptr) place.fail("must be a list of texts in brackets, such as [\"...\"]");
     field->clear();
     for (const auto& element : *array) field->push_back(text_of(element));
+  }
+  void operator()(std::vector<QueryMap>* field) const {
+    const auto* array = node.as_array();
+    if (array == nullptr || !(array->empty() || array->is_homogeneous(toml::node_type::table))) {
+      place.fail("is a list of maps: write [[" + place.key + "]] on a line of its own, and name and query below it");
+    }
+    field->clear();
+    for (const auto& element : *array) {
+      QueryMap map;
+      for (const auto& [key, value] : *element.as_table()) {
+        const Place within{place.file, line_of(value), place.key + "." + std::string(key.str())};
+        std::string* part = key.str() == "name" ? &map.name : key.str() == "query" ? &map.query : nullptr;
+        if (part == nullptr) within.fail("there is no such setting; " + suggestion(key.str(), {"name", "query"}));
+        *part = Reader{value, within, setting}.text_of(value);
+      }
+      const Place whole{place.file, line_of(element), place.key};
+      if (map.name.empty()) whole.fail("lacks a name");
+      if (map.query.empty()) whole.fail("the map \"" + printable(map.name) + "\" lacks a query");
+      for (const auto& other : *field) {
+        if (other.name == map.name) whole.fail("there are two maps \"" + printable(map.name) + "\"");
+      }
+      field->push_back(std::move(map));
+    }
   }
 
  private:
@@ -179,6 +204,13 @@ struct Printer {
   std::string operator()(const std::vector<std::string>* field) const {
     std::string list;
     for (const auto& text : *field) list += (list.empty() ? "" : ", ") + quoted(text);
+    return "[" + list + "]";
+  }
+  std::string operator()(const std::vector<QueryMap>* field) const {
+    std::string list;
+    for (const auto& map : *field) {
+      list += (list.empty() ? "" : ", ") + ("{name = " + quoted(map.name) + ", query = " + quoted(map.query) + "}");
+    }
     return "[" + list + "]";
   }
 };

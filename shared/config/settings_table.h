@@ -12,7 +12,8 @@
 
 namespace vmail::config {
 
-using Field = std::variant<bool*, std::uint64_t*, Milliseconds*, Bytes*, std::string*, std::vector<std::string>*>;
+using Field = std::variant<bool*, std::uint64_t*, Milliseconds*, Bytes*, std::string*, std::vector<std::string>*,
+                           std::vector<QueryMap>*>;
 
 struct Setting {
   std::string_view section;

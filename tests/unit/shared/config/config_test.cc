@@ -35,6 +35,9 @@ struct Change {
       if (!setting.check || setting.check(candidate).empty()) field->push_back(candidate);
     }
   }
+  void operator()(std::vector<QueryMap>* field) const {
+    *field = {{"one", "SELECT a FROM b WHERE c = :key AND d = \"\\\""}, {"two", "SELECT\n1 WHERE :user"}};
+  }
   std::string other(const std::string& old) const {
     for (const auto& choice : setting.choices) {
       if (choice != old) return std::string(choice);
@@ -56,6 +59,11 @@ struct Text {
   std::string operator()(const std::vector<std::string>* field) const {
     std::string all;
     for (const auto& text : *field) all += text + '\n';
+    return all;
+  }
+  std::string operator()(const std::vector<QueryMap>* field) const {
+    std::string all;
+    for (const auto& map : *field) all += map.name + ": " + map.query + '\n';
     return all;
   }
 };
@@ -114,8 +122,10 @@ TEST_CASE("values are read with their units") {
   const auto settings = parse(
       "[database]\ndeadline = \"500ms\"\nhosts = [\"db1\", \"db2:3307\"]\n"
       "[directory]\nfound_lifetime = \"7d\"\ncache_size = \"16MiB\"\n"
-      "[store]\nmessage_size_limit = 1048576\n[addresses]\npropagate_extension = false\n",
+      "[store]\nmessage_size_limit = 1048576\n[addresses]\npropagate_extension = false\n"
+      "[[maps.query]]\nname = \"a\"\nquery = \"1\"\n[[maps.query]]\nname = \"b\"\nquery = '''2\n3'''\n",
       "test.toml");
+  CHECK(settings.maps.query == std::vector<QueryMap>{{"a", "1"}, {"b", "2\n3"}});
   CHECK(settings.database.deadline == Milliseconds(500));
   CHECK(settings.database.hosts == std::vector<std::string>{"db1", "db2:3307"});
   CHECK(settings.directory.found_lifetime == std::chrono::hours(7 * 24));
@@ -176,6 +186,15 @@ TEST_CASE("errors name file, line and key, and what would be right") {
       {"[auth]\nnetworks = [\"10.0.0.0/99\"]\n", "test.toml:2: auth.networks: \"10.0.0.0/99\" "},
       {"[maps]\nlisten = [\"inet:127.0.0.1:0\"]\n", "test.toml:2: maps.listen: "},
       {"[maps]\nlisten = [\"inet:127.0.0.1:65536\"]\n", "test.toml:2: maps.listen: "},
+      {"[maps]\nquery = \"SELECT 1\"\n",
+       "test.toml:2: maps.query: is a list of maps: write [[maps.query]] on a line of its own"},
+      {"[maps]\nquery = [1]\n", "test.toml:2: maps.query: is a list of maps"},
+      {"[[maps.query]]\nnmae = \"a\"\n", "test.toml:2: maps.query.nmae: there is no such setting; did you mean \"name\"?"},
+      {"[[maps.query]]\nname = 1\n", "test.toml:2: maps.query.name: must be a text in quotes"},
+      {"[[maps.query]]\nquery = \"SELECT 1\"\n", "test.toml:1: maps.query: lacks a name"},
+      {"[[maps.query]]\nname = \"a\"\n", "test.toml:1: maps.query: the map \"a\" lacks a query"},
+      {"[[maps.query]]\nname = \"a\"\nquery = \"1\"\n[[maps.query]]\nname = \"a\"\nquery = \"2\"\n",
+       "test.toml:4: maps.query: there are two maps \"a\""},
       {"[database\n", "test.toml:1: not valid TOML: "},
       {"[database]\nname = \"a\"\nname = \"b\"\n", "test.toml:3: not valid TOML: "},
       {"[database]\n\n= 1\n", "test.toml:3: not valid TOML: "},
