@@ -32,6 +32,7 @@ void Cache<Row>::put(std::string_view key, Row row, Instant read_at, bool known)
   Entry& entry = list.front();
   entry.bytes = kPerEntry<Row> + heap_of(entry.key) + heap_of(entry.row);
   index_.emplace(entry.key, list.begin());
+  filter_.add(index_.hash_function()(entry.key));
   bytes_[known ? 1 : 0] += entry.bytes;
   shrink();
 }
@@ -44,6 +45,7 @@ void Cache<Row>::forget(std::string_view key) {
 template <class Row>
 void Cache<Row>::clear() {
   index_.clear();
+  filter_.clear();
   for (auto& list : lists_) list.clear();
   bytes_[0] = bytes_[1] = 0;
 }

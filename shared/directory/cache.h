@@ -15,6 +15,7 @@
 #include <unordered_map>
 
 #include "shared/base/clock.h"
+#include "shared/base/key_filter.h"
 #include "shared/base/seeded_hash.h"
 #include "shared/directory/rows.h"
 
@@ -35,7 +36,8 @@ class Cache {
 
   // Nothing when it is not there. Valid until the next put(), forget() or clear().
   const Entry* find(std::string_view key) {
-    if (index_.empty()) return nullptr;  // everything is preloaded: the key need not be hashed
+    // When everything is preloaded there is little here, and mostly not what is asked for.
+    if (index_.size() < KeyFilter::kKeys && !filter_.may_have(index_.hash_function()(key))) return nullptr;
     const auto found = index_.find(key);
     if (found == index_.end()) return nullptr;
     const auto entry = found->second;
@@ -86,6 +88,7 @@ class Cache {
   Entries lists_[2];  // unknown and known; the most recently used first
   std::size_t bytes_[2] = {0, 0};
   std::unordered_map<std::string_view, typename Entries::iterator, SeededHash> index_;  // keys are the entries' own
+  KeyFilter filter_;  // has all keys of the index, and some that were there
   std::uint64_t evicted_ = 0;
 };
 

@@ -13,6 +13,7 @@ constexpr std::size_t kMaxMarks = 100000;
 void Validity::doubt_all(Instant now) {
   all_ = std::max(all_, now);
   keys_.clear();
+  filter_.clear();
   domains_.clear();
 }
 
@@ -23,12 +24,13 @@ void Validity::doubt_domain(std::string_view domain, Instant now) {
 
 void Validity::doubt(std::string_view key, Instant now) {
   keys_.insert_or_assign(std::string(key), now);
+  filter_.add(keys_.hash_function()(key));
   if (marks() > kMaxMarks) doubt_all(now);
 }
 
 bool Validity::doubted(std::string_view key, Instant read_at) const {
   if (read_at <= all_) return true;
-  if (!keys_.empty()) {
+  if (!keys_.empty() && (keys_.size() >= KeyFilter::kKeys || filter_.may_have(keys_.hash_function()(key)))) {
     if (const auto mark = keys_.find(key); mark != keys_.end() && read_at <= mark->second) return true;
   }
   if (!domains_.empty()) {

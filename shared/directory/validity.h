@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "shared/base/clock.h"
+#include "shared/base/key_filter.h"
 #include "shared/base/seeded_hash.h"
 
 namespace vmail::directory {
@@ -40,6 +41,8 @@ class Validity {
   template <class Needed>
   void sweep(Instant instant, Needed needed) {
     std::erase_if(keys_, [&](const auto& mark) { return mark.second < instant && !needed(mark.first, mark.second); });
+    filter_.clear();
+    for (const auto& mark : keys_) filter_.add(keys_.hash_function()(mark.first));
   }
   // The same for domains, where only the age counts.
   void sweep_domains(Instant instant) {
@@ -78,6 +81,7 @@ class Validity {
   Instant all_ = Instant::min();
   Marks domains_;
   Marks keys_;
+  KeyFilter filter_;                // of keys_
   Instant since_ = Instant::max();  // never followed
   Instant polled_{};
 };
