@@ -3,6 +3,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <string>
@@ -25,6 +27,8 @@ int syslog_priority(Level level) {
   }
   return LOG_ERR;
 }
+
+constexpr std::array<std::string_view, 4> kWords = {"error", "warning", "info", "debug"};
 }  // namespace
 
 void open(const char* program, Target target) {
@@ -40,6 +44,15 @@ void set_level(Level level) {
 }
 Level level() {
   return g_level;
+}
+
+std::string_view word(Level level) {
+  return kWords[static_cast<std::size_t>(level)];
+}
+std::optional<Level> level_of(std::string_view word) {
+  const auto at = std::find(kWords.begin(), kWords.end(), word);
+  if (at == kWords.end()) return std::nullopt;
+  return static_cast<Level>(at - kWords.begin());
 }
 
 void write(Level level, std::string_view line) {

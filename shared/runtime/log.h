@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <string_view>
 
 namespace vmail::log {
@@ -16,6 +17,9 @@ void open(const char* program, Target target);
 Target target();
 void set_level(Level level);
 Level level();
+// "error", "warning", "info" or "debug", and back; nothing for another word.
+std::string_view word(Level level);
+std::optional<Level> level_of(std::string_view word);
 void write(Level level, std::string_view line);
 
 template <class... Args>

@@ -1,35 +1,11 @@
 #include "shared/runtime/log.h"
 
-#include <unistd.h>
-
 #include <string>
 
-#include "shared/base/unique_fd.h"
+#include "tests/support/captured.h"
 #include "tests/support/catch.h"
 
-namespace {
-
-// What is written to standard error meanwhile.
-template <class Run>
-std::string captured(Run run) {
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  const vmail::UniqueFd reader(ends[0]);
-  vmail::UniqueFd writer(ends[1]);
-  const vmail::UniqueFd before(::dup(STDERR_FILENO));
-  ::dup2(writer.get(), STDERR_FILENO);
-  run();
-  ::dup2(before.get(), STDERR_FILENO);
-  writer.reset();
-  std::string all;
-  char buffer[4096];
-  for (ssize_t got; (got = ::read(reader.get(), buffer, sizeof buffer)) > 0;) {
-    all.append(buffer, static_cast<std::size_t>(got));
-  }
-  return all;
-}
-
-}  // namespace
+using vmail::test::captured;
 
 TEST_CASE("lines carry a priority, and the level holds back what is below it") {
   using namespace vmail::log;
@@ -57,4 +33,13 @@ TEST_CASE("a throttle lets one through and counts the rest") {
   CHECK(suppressed == 0);
   CHECK_FALSE(throttle.allow(suppressed));
   CHECK_FALSE(throttle.allow(suppressed));
+}
+
+TEST_CASE("levels have words") {
+  using namespace vmail::log;
+  for (const auto level : {Level::Error, Level::Warning, Level::Info, Level::Debug}) {
+    CHECK(level_of(word(level)) == level);
+  }
+  CHECK(level_of("warning") == Level::Warning);
+  for (const char* wrong : {"", "warn", "Debug", "2"}) CHECK_FALSE(level_of(wrong));
 }
