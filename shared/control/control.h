@@ -4,10 +4,10 @@
 
 #include <chrono>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include "shared/control/blocking.h"
 
 namespace vmail::control {
 
@@ -27,30 +27,13 @@ class Decoder {
   std::string buffer_;
 };
 
-class Error : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-// No socket, or nobody behind it: the daemon does not run.
-class NobodyListens : public Error {
- public:
-  using Error::Error;
-};
-
-// Only root and the daemon's own user may connect.
-class NotPermitted : public Error {
- public:
-  using Error::Error;
-};
-
 // The daemon's own answer: a reply {"error": "..."}.
 class Refused : public Error {
  public:
   using Error::Error;
 };
 
-// Blocking; for command line tools. Throws one of the above, or another Error, such as for a deadline that has passed.
+// Blocking; for command line tools. Throws an Error, such as for a deadline that has passed.
 nlohmann::json call(const std::string& socket_path, const nlohmann::json& request, std::chrono::milliseconds deadline);
 
 }  // namespace vmail::control
