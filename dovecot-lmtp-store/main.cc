@@ -10,6 +10,7 @@
 #include "dovecot-lmtp-store/local_backend.h"
 #include "dovecot-lmtp-store/session.h"
 #include "dovecot-lmtp-store/sweep.h"
+#include "dovecot-lmtp-store/usage.h"
 #include "shared/base/text.h"
 #include "shared/config/config.h"
 #include "shared/config/secret_file.h"
@@ -64,6 +65,9 @@ std::string hostname(const config::Settings& settings) {
   return name.data();
 }
 
+// Of the usage socket; vmail-mapd makes a few.
+constexpr std::size_t kUsageConnections = 64;
+
 class StoreService final : public daemon::Service {
  public:
   StoreService(Loop& loop, const config::Settings& settings)
@@ -71,9 +75,11 @@ class StoreService final : public daemon::Service {
         directory_(loop, clock_, settings,
                    {settings.store.database_user, database_password(settings), settings.store.state}),
         delivery_(files_, clock_, settings.mailboxes.base, hostname(settings)),
-        // Room for all that the sessions may ask at a time: one spool write or 16 deliveries each.
-        disk_("disk", settings.store.disk_threads, settings.store.max_connections * 16),
-        backend_(loop, directory_, delivery_, disk_) {
+        // Room for all that the sessions may ask at a time: one spool write or 16 deliveries each, one question of
+        // usage.
+        disk_("disk", settings.store.disk_threads, settings.store.max_connections * 16 + kUsageConnections),
+        backend_(loop, directory_, delivery_, disk_),
+        usages_(loop, disk_, usage_reader_, settings.mailboxes.base, layout(settings)) {
     check_user(settings);
     reload_sessions(settings);
     sweep(settings);
@@ -88,12 +94,19 @@ class StoreService final : public daemon::Service {
     endpoint.open = [this](Channel& channel) {
       return std::make_shared<store::LmtpSession>(channel, backend_, clock_, session_settings_);
     };
-    return {endpoint};
+
+    daemon::Endpoint usage;
+    usage.name = "usage";
+    if (!settings_.store.usage.empty()) usage.listen = {"unix:" + settings_.store.usage};
+    usage.max_connections = kUsageConnections;
+    usage.open = [this](Channel& channel) { return std::make_shared<store::UsageSession>(channel, usages_); };
+    return {std::move(endpoint), std::move(usage)};
   }
 
   void reload(const config::Settings& settings) override {
     directory_.reload(settings);
     reload_sessions(settings);
+    usages_.reload(layout(settings));
     if (settings.mailboxes.base != settings_.mailboxes.base) {
       log::warning("mailboxes.base stays {} until vmail-lmtpd is restarted", settings_.mailboxes.base);
     }
@@ -139,6 +152,8 @@ class StoreService final : public daemon::Service {
   store::Delivery delivery_;
   WorkerPool disk_;
   store::LocalBackend backend_;
+  maildir::UsageReader usage_reader_{files_, clock_};
+  store::Usages usages_;
   std::shared_ptr<const store::SessionSettings> session_settings_;
 };
 

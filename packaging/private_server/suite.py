@@ -102,7 +102,7 @@ class Suite:
             shutil.copy(built, os.path.join(self.bin, name))
 
         self.run = folder.make("vmailkit/run")
-        for name, mode, uid in (("maps", 0o750, MAPS_UID), ("auth", 0o755, AUTH_UID), ("store", 0o750, MAIL_UID)):
+        for name, mode, uid in (("maps", 0o750, MAPS_UID), ("auth", 0o755, AUTH_UID), ("store", 0o755, MAIL_UID)):
             folder.make("vmailkit/run/" + name, mode, (uid, uid))
             folder.make("vmailkit/state/" + name, 0o700, (uid, uid))
         folder.make("postfix/queue/vmailkit")
@@ -118,6 +118,8 @@ class Suite:
         self.auth.listen("verify", self.verify, (AUTH_UID, dovecot), 0o660)
         self.store = self._daemon("store", "vmail-lmtpd", MAIL_UID)
         self.store.listen("lmtp", os.path.join(self.queue, "lmtp"), postfix, 0o660)
+        self.usage = os.path.join(self.run, "store/usage")
+        self.store.listen("usage", self.usage, (MAIL_UID, MAPS_UID), 0o660)
         self.daemons = [self.maps, self.auth, self.store]
 
     def vmailctl(self, *arguments, stdin=""):
@@ -176,7 +178,10 @@ class Suite:
                 "control": os.path.join(self.run, "auth/control"),
                 "verify": os.path.join(self.run, "auth/verify"),
             },
-            "store": {"control": os.path.join(self.run, "store/control")},
+            "store": {
+                "control": os.path.join(self.run, "store/control"),
+                "usage": os.path.join(self.run, "store/usage"),
+            },
             "admin": {"archive": os.path.join(self.path, "archive")},
         }
         for section in ("maps", "auth", "store"):

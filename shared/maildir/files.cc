@@ -85,19 +85,30 @@ int RealFiles::list(int folder, std::vector<std::string>& names) {
   // A descriptor of its own: the position in a folder belongs to the open file, not to the reader.
   const int fd = open_below(folder, ".");
   if (fd < 0) return fd;
+  return visit_names(fd, [&](const char* name) {
+    names.emplace_back(name);
+    return true;
+  });
+}
+
+int visit_names(int fd, const std::function<bool(const char* name)>& visit) {
   DIR* stream = ::fdopendir(fd);
   if (stream == nullptr) {
     const int error = errno;
     ::close(fd);
     return -error;
   }
-  errno = 0;
-  while (const dirent* entry = ::readdir(stream)) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
+  int error = 0;
+  for (;;) {
     errno = 0;
+    const dirent* entry = ::readdir(stream);
+    if (entry == nullptr) {
+      error = errno;
+      break;
+    }
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != ".." && !visit(entry->d_name)) break;
   }
-  const int error = errno;
   ::closedir(stream);
   return -error;
 }

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -54,5 +55,9 @@ class RealFiles : public Files {
   int remove(int folder, const std::string& name) override;
   int list(int folder, std::vector<std::string>& names) override;
 };
+
+// Calls `visit` with each name in the open folder `fd`, without "." and "..", until it returns false. Closes `fd`,
+// whose position is used up. 0 or -errno.
+int visit_names(int fd, const std::function<bool(const char* name)>& visit);
 
 }  // namespace vmail::maildir

@@ -11,6 +11,7 @@ import roots
 
 QUEUE = "/var/spool/postfix/vmailkit"
 SERVICES = ["vmail-mapd.service", "vmail-authd.service", "vmail-lmtpd.service"]
+# Those that wait for Postfix or Dovecot.
 SOCKETS = ["vmail-mapd.socket", "vmail-authd.socket", "vmail-authd-verify.socket", "vmail-lmtpd.socket"]
 
 # DESIGN, "Processes, threads, sockets": mode, owner and group of each folder and socket, and the users that get in.
@@ -20,7 +21,7 @@ FOLDERS = {
     "/run/vmailkit": "755 root root",
     "/run/vmailkit/maps": "750 vmailkit vmailkit",
     "/run/vmailkit/auth": "755 vmailkit-auth vmailkit-auth",
-    "/run/vmailkit/store": "750 vmail vmail",
+    "/run/vmailkit/store": "755 vmail vmail",
     "/var/lib/vmailkit": "755 root root",
     "/var/lib/vmailkit/maps": "700 vmailkit vmailkit",
     "/var/lib/vmailkit/auth": "700 vmailkit-auth vmailkit-auth",
@@ -34,6 +35,7 @@ PLACES = {
     "/run/vmailkit/maps/control": ("600 vmailkit vmailkit", {"vmailkit"}),
     "/run/vmailkit/auth/control": ("600 vmailkit-auth vmailkit-auth", {"vmailkit-auth"}),
     "/run/vmailkit/store/control": ("600 vmail vmail", {"vmail"}),
+    "/run/vmailkit/store/usage": ("660 vmail vmailkit", {"vmail", "vmailkit"}),
 }
 PASSWORDS = {"maps": "vmailkit", "auth": "vmailkit-auth", "store": "vmail"}
 PEOPLE = ["vmailkit", "vmailkit-auth", "vmail", "postfix", "dovecot", "nobody"]
@@ -388,6 +390,7 @@ class ServersComeLater(Booted):
             "660 vmailkit /run/vmailkit/maps/maps",
             "600 vmail /run/vmailkit/store/control",
             "660 vmail /run/vmailkit/store/lmtp",
+            "660 vmail /run/vmailkit/store/usage",
         ])
         self.assertEqual(self.output("getent passwd vmail").split(":")[2:4], ["5000", "5000"])
         self.assertEqual(self.output("stat -c '%a %U %G' /var/mail/vhosts"), "750 vmail vmail")

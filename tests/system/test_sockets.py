@@ -63,6 +63,11 @@ class Sockets(unittest.TestCase):
         others = ((NOBODY, NOBODY), self.postfix, (MAPS_UID, MAPS_UID), (MAIL_UID, MAIL_UID))
         self.assert_may_not(site.suite.verify, *others)
 
+    def test_the_one_for_usage(self):
+        self.assertEqual(who(site.suite.usage), (MAIL_UID, MAPS_UID, 0o660))
+        self.assert_may(site.suite.usage, (MAPS_UID, MAPS_UID), (MAIL_UID, MAIL_UID), (0, 0))
+        self.assert_may_not(site.suite.usage, (NOBODY, NOBODY), self.postfix, (AUTH_UID, AUTH_UID), self.dovecot)
+
     def test_credentials_are_off(self):
         self.assertFalse(os.path.exists(site.suite.credentials))
 
@@ -76,13 +81,13 @@ class Sockets(unittest.TestCase):
 
     def test_no_other_sockets(self):
         found = [p for p in glob.glob(f"{site.suite.path}/**", recursive=True) if stat.S_ISSOCK(os.lstat(p).st_mode)]
-        self.assertEqual(sorted(found), sorted([site.suite.verify, *self.control]))
+        self.assertEqual(sorted(found), sorted([site.suite.verify, site.suite.usage, *self.control]))
         self.assertEqual(sorted(os.listdir(site.suite.queue)), sorted(self.in_queue))
 
     def test_units_make_the_same(self):
         """What the sockets of the packages are is what is tested here."""
-        tested = {**self.in_queue, "verify": site.suite.verify}
-        names = {AUTH_UID: "vmailkit-auth", self.postfix[0]: "postfix"}
+        tested = {**self.in_queue, "verify": site.suite.verify, "usage": site.suite.usage}
+        names = {AUTH_UID: "vmailkit-auth", self.postfix[0]: "postfix", MAIL_UID: "vmail"}
         units = glob.glob(str(ROOT / "packaging/systemd/*.socket"))
         for unit in units:
             with self.subTest(os.path.basename(unit)):
@@ -92,7 +97,8 @@ class Sockets(unittest.TestCase):
                 section = parser["Socket"]
                 uid, gid, mode = who(tested.pop(section["FileDescriptorName"]))
                 self.assertEqual(section["SocketUser"], names[uid])
-                self.assertEqual(section["SocketGroup"], grp.getgrgid(gid).gr_name)
+                group = "vmailkit" if gid == MAPS_UID else grp.getgrgid(gid).gr_name
+                self.assertEqual(section["SocketGroup"], group)
                 self.assertEqual(int(section["SocketMode"], 8), mode)
                 self.assertEqual(section["DirectoryMode"], "0755")
         self.assertEqual(tested, {}, "sockets without a unit")
