@@ -6,6 +6,7 @@
 -- A note's kind:
 --   address     name is an address, or "@domain": its rows are to be read again
 --   domain      name is a domain: the rows of all its addresses are, and the sets of domains
+--   rules       a rule of that name: the rules are to be read again
 --   everything  it could not be told what has changed
 --   start       the first one, so that the table is never empty; nothing has changed
 --
@@ -28,6 +29,7 @@ WATCH virtual_users address email enable password//
 WATCH virtual_aliases address source enable destination//
 WATCH virtual_alias_domains domain name enable target//
 WATCH virtual_relay_domains domain name enable//
+WATCH virtual_rules rules name enable kind value//
 
 CREATE PROCEDURE vmailkit_note(note_kind varchar(16), note_name text CHARACTER SET utf8mb4)
 MODIFIES SQL DATA SQL SECURITY DEFINER

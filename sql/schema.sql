@@ -76,8 +76,21 @@ CREATE TABLE IF NOT EXISTS vmailkit_feed (
   PRIMARY KEY (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
 
+-- Rules about an address or a domain: its transport, who may send as it, copies, relays, other names, limits. A name has
+-- as many values as there are rows. The kinds are those that `vmailctl` has commands for.
+CREATE TABLE IF NOT EXISTS virtual_rules (
+  id int NOT NULL AUTO_INCREMENT,
+  kind varchar(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  name varchar(255) NOT NULL,
+  value varchar(500) NOT NULL,
+  enable tinyint NOT NULL DEFAULT 1,
+  PRIMARY KEY (id),
+  UNIQUE KEY rule (kind, name, value)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 INSERT IGNORE INTO vmailkit_schema (version, name) VALUES
   (1, 'indexes'),
   (2, 'wide-columns'),
   (3, 'domain-kinds'),
-  (4, 'change-feed');
+  (4, 'change-feed'),
+  (5, 'rules');

@@ -20,6 +20,7 @@ struct Change {
   enum class Kind : unsigned char {
     Address,  // the row of `key`, "u@d" or "@d"
     Domain,   // everything of the domain `key`, and the sets of domains
+    Rules,    // the rules, which are read with the sets of domains
     All,      // everything; a Feed says that as a gap
   };
   Kind kind = Kind::Address;

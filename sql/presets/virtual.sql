@@ -20,6 +20,11 @@ SELECT 'alias', CONVERT(name USING utf8mb4), CONVERT(target USING utf8mb4) FROM 
 UNION ALL
 SELECT 'relay', CONVERT(name USING utf8mb4), NULL FROM virtual_relay_domains WHERE enable = 1;
 
+-- name: rules
+-- since: 5
+-- kind, name, value; the values of a name in the order in which they were entered
+SELECT kind, name, value FROM virtual_rules WHERE enable = 1 ORDER BY id;
+
 -- name: addresses
 -- kind, id, address, enable, destination
 SELECT 'user', id, CONVERT(email USING utf8mb4), enable, NULL FROM virtual_users WHERE email IN (:keys)

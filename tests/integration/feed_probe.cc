@@ -105,7 +105,8 @@ class Probe {
     if (result.kind == Kind::Gap) std::cout << "gap " << result.reason << '\n';
     if (result.kind == Kind::Unavailable) std::cout << "unavailable " << result.reason << '\n';
     for (const auto& change : result.changes) {
-      std::cout << (change.kind == Change::Kind::Domain ? "domain " : "address ") << change.key << '\n';
+      constexpr const char* kWords[] = {"address ", "domain ", "rules "};
+      std::cout << kWords[static_cast<std::size_t>(change.kind)] << change.key << '\n';
     }
   }
   static void print_everything(const Everything& everything) {
