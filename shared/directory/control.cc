@@ -55,7 +55,8 @@ nlohmann::json to_json(const Stats& stats) {
         {"rows", stats.preload.rows},
         {"bytes", stats.preload.bytes},
         {"read", unix_time(stats.preload.read)}}},
-      {"domains", {{"count", stats.domains.count}, {"read", unix_time(stats.domains.read)}}},
+      {"domains",
+       {{"count", stats.domains.count}, {"rules", stats.domains.rules}, {"read", unix_time(stats.domains.read)}}},
       {"snapshot", {{"written", unix_time(stats.snapshot.written)}, {"error", stats.snapshot.error}}},
   };
 }

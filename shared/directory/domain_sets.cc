@@ -11,6 +11,8 @@ namespace vmail::directory {
 namespace {
 
 constexpr std::size_t kMaxWaiting = 10000;
+// So many rules may go at once in good faith.
+constexpr std::size_t kFewRules = 10;
 
 }  // namespace
 
@@ -69,15 +71,44 @@ void DomainSets::restore(std::shared_ptr<const Domains> domains, Instant read_at
   read_at_ = read_at;
 }
 
-bool DomainSets::take(std::shared_ptr<const Domains> domains, Instant began) {
-  if (domains_ && !guard_.plausible(domains_->size(), domains->size())) {
-    failure_ = fmt::format("a reading of the domains has {} instead of {}", domains->size(), domains_->size());
-    guard_.trip(failure_);
-    return false;
+bool DomainSets::plausible(const Domains& domains) {
+  if (!domains_) return true;
+  const std::size_t rules_before = domains_->rules->size(), rules = domains.rules->size();
+  if (!guard_.plausible(domains_->size(), domains.size())) {
+    failure_ = fmt::format("a reading of the domains has {} instead of {}", domains.size(), domains_->size());
+  } else if (rules_before >= kFewRules && !guard_.plausible(rules_before, rules)) {
+    failure_ = fmt::format("a reading of the rules has {} instead of {}", rules, rules_before);
+  } else {
+    return true;
   }
+  guard_.trip(failure_);
+  return false;
+}
+
+std::shared_ptr<const Domains> DomainSets::with_rules(std::shared_ptr<const Domains> domains) {
+  const Rules& rules = *domains->rules;
+  const bool keeps = !rules.fault.empty() && domains_ && domains_->rules->fault.empty();
+  const std::string& trouble = rules.fault.empty() ? rules.left_out : rules.fault;
+  if (trouble != rules_trouble_ && !rules.fault.empty()) {
+    log::error("rules-unreadable: {}{}", trouble, keeps ? "; those that were known before serve on" : "");
+  } else if (trouble != rules_trouble_ && !trouble.empty()) {
+    log::warning("rules-left-out: in the table virtual_rules {}; such rules count for nothing", trouble);
+  }
+  rules_trouble_ = trouble;
+  if (!keeps) return domains;
+  auto changed = std::make_shared<Domains>(*domains);
+  changed->rules = domains_->rules;
+  return changed;
+}
+
+bool DomainSets::take(std::shared_ptr<const Domains> domains, Instant began) {
+  domains = with_rules(std::move(domains));
+  if (!plausible(*domains)) return false;
   guard_.accepted();
   const int before = domains_ ? domains_->schema_version : domains->schema_version;
-  if (!domains_) log::info("domains-loaded count={} schema={}", domains->size(), domains->schema_version);
+  if (!domains_)
+    log::info("domains-loaded count={} rules={} schema={}", domains->size(), domains->rules->size(),
+              domains->schema_version);
   domains_ = std::move(domains);
   read_at_ = began;
   if (domains_->schema_version != before) {

@@ -1,5 +1,5 @@
-// Keeps the sets of domains: loads them, reads them again now and then, and lets questions wait for a reading. When the
-// database cannot be read, the sets that there are serve on.
+// Keeps the sets of domains, and the rules with them: loads them, reads them again now and then, and lets questions
+// wait for a reading. When the database cannot be read, the sets that there are serve on.
 #pragma once
 
 #include <map>
@@ -66,6 +66,9 @@ class DomainSets : public std::enable_shared_from_this<DomainSets> {
 
   void loaded(Instant began, std::uint64_t request, Outcome<std::shared_ptr<const Domains>> outcome);
   // False: they are not believed.
+  bool plausible(const Domains& domains);
+  // The same with rules that can be used: those before, if they could not be read.
+  std::shared_ptr<const Domains> with_rules(std::shared_ptr<const Domains> domains);
   bool take(std::shared_ptr<const Domains> domains, Instant began);
   void arm();
   void resume(const std::string* failure, Choice choice);
@@ -83,6 +86,7 @@ class DomainSets : public std::enable_shared_from_this<DomainSets> {
   bool stopped_ = false;
   std::uint64_t requests_ = 0;              // a reading that began before the last is done again
   std::string failure_;                     // of the last reading, or empty
+  std::string rules_trouble_;               // what has been logged about the rules
   std::multimap<Instant, Waiter> waiting_;  // by deadline
   Timer next_reading_;
   Timer next_deadline_;

@@ -91,18 +91,20 @@ void Rules::add(RuleKind kind, std::string_view name, std::string_view stored) {
     if (left_out.empty()) left_out = std::string("a ") + word(kind) + " rule is named '" + printable(name) + "'";
     return;
   }
+  std::string value = value_of(kind, stored);
+  const bool usable = is_usable(value);
+  if (usable && kind == RuleKind::SendAs) senders_[value].add(key);
   const auto [place, fresh] = by_name_[index(kind)].try_emplace(std::move(key));
   AddressList& values = place->second;
-  if (!fresh && values.empty()) return;  // one of them is spoilt
-  std::string value = value_of(kind, stored);
-  if (!is_usable(value)) {
+  const bool spoilt = !fresh && values.empty();
+  if (spoilt) return;
+  if (usable) {
+    values.add(value);
+    ++size_;
+  } else {
     size_ = size_ - values.size() + 1;
     values.clear();
-    return;
   }
-  values.add(value);
-  ++size_;
-  if (kind == RuleKind::SendAs) senders_[std::move(value)].add(place->first);
 }
 
 const AddressList* Rules::find(RuleKind kind, std::string_view name) const {

@@ -60,7 +60,8 @@ class Rules {
   // All values of the name, which is a key; nullptr: there is no rule. An empty list: one of the values cannot be used.
   // Valid while this lives.
   const AddressList* find(RuleKind kind, std::string_view name) const;
-  // The other way round: the names of the rules with that value, which is a key. Kept for SendAs alone.
+  // The other way round: the names of the rules with that value, which is a key; another value of theirs does not spoil
+  // it. Kept for SendAs alone.
   const AddressList* names(RuleKind kind, std::string_view value) const;
 
   // visit(kind, name, value), the values of one name in their order; an empty value for one that cannot be used.

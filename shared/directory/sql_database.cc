@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <stdexcept>
-#include <unordered_set>
 
 #include "shared/base/text.h"
 #include "shared/directory/idn.h"
@@ -58,49 +57,14 @@ std::vector<mysql::Value> spellings(const std::vector<std::string>& keys) {
   return all;
 }
 
-// How the row spells the domain, when that is not how the key does.
-std::string own_spelling(std::string_view stored, const std::string& key) {
-  std::string domain = fold_case(stored.substr(stored.rfind('@') + 1));
-  return key.compare(key.rfind('@') + 1, std::string::npos, domain) == 0 ? "" : domain;
-}
-
-template <class Cell>
-bool is_on(const std::optional<Cell>& enable) {
-  return enable && *enable == "1";
-}
-
-// One row may hold several destinations, separated by commas, as Postfix takes them too; a comma in quotes is none.
-// False for what no mail system could use.
-bool add_destinations(std::string_view text, AddressList& destinations) {
-  const auto add = [&](std::string_view part) {
-    part = trim(part);
-    if (part.empty()) return false;
-    if (!destinations.contains(part)) destinations.add(part);
-    return true;
-  };
-  std::size_t from = 0;
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (static_cast<unsigned char>(text[i]) < 0x20 || text[i] == 0x7f) return false;
-    if (text[i] == '\\' && quoted) {
-      ++i;
-    } else if (text[i] == '"') {
-      quoted = !quoted;
-    } else if (text[i] == ',' && !quoted) {
-      if (!add(text.substr(from, i - from))) return false;
-      from = i + 1;
-    }
-  }
-  return is_utf8(text) && add(text.substr(from));
-}
-
 }  // namespace
 
 // Workers' side: which texts are to be asked, found out from the database itself.
 struct SqlDatabase::Schema {
-  explicit Schema(Preset its_preset) : preset(std::move(its_preset)) {}
+  Schema(Preset its_preset, bool its_rules) : preset(std::move(its_preset)), with_rules(its_rules) {}
 
   const Preset preset;
+  const bool with_rules;
   std::atomic<int> version{kUnknownVersion};
 
   int detect(mysql::Connection& connection) {
@@ -159,7 +123,21 @@ struct SqlDatabase::Schema {
   }
 
   std::shared_ptr<const Domains> domains(mysql::Connection& connection, int at_version) {
-    return read_domains(connection.query(preset.text("domains", at_version)).rows, at_version);
+    auto domains = read_domains(connection.query(preset.text("domains", at_version)).rows, at_version);
+    if (with_rules && preset.has("rules", at_version)) domains->rules = rules(connection, at_version);
+    return domains;
+  }
+
+  // Domains and addresses are to be had although the rights to the rules were not given yet.
+  std::shared_ptr<const Rules> rules(mysql::Connection& connection, int at_version) {
+    try {
+      return read_rules(connection.query(preset.text("rules", at_version)).rows);
+    } catch (const mysql::Error& error) {
+      if (error.kind() != mysql::ErrorKind::Schema && error.kind() != mysql::ErrorKind::Denied) throw;
+      auto none = std::make_shared<Rules>();
+      none->fault = std::string("the rules cannot be read: ") + error.what() + "; `vmailctl schema status` tells more";
+      return none;
+    }
   }
 
   FeedAnswer changes(mysql::Connection& connection, const FeedQuestion& question) {
@@ -234,8 +212,8 @@ struct SqlDatabase::Schema {
 };
 
 SqlDatabase::SqlDatabase(Loop& loop, const Clock& clock, std::shared_ptr<mysql::Hosts> hosts, mysql::Options options,
-                         mysql::Pool::Limits limits, Preset preset)
-    : schema_(std::make_shared<Schema>(std::move(preset))),
+                         mysql::Pool::Limits limits, Preset preset, bool rules)
+    : schema_(std::make_shared<Schema>(std::move(preset), rules)),
       hosts_(std::move(hosts)),
       prober_(loop, clock, hosts_, options.copy()),
       lookups_(loop, clock, hosts_, options.copy(), limits),
@@ -342,111 +320,6 @@ void SqlDatabase::stop() {
   lookups_.stop();
   background_.stop();
   writes_.stop();
-}
-
-bool read_part(Cells cells, AddressPart& part) {
-  if (!cells[2]) return false;
-  part.key = address_key(*cells[2]);
-  if (part.key.empty()) return false;
-  part.order = parse_number(cells[1].value_or("")).value_or(0);
-  part.row = AddressRow{};
-  const bool on = is_on(cells[3]);
-  if (cells[0] == "user") {
-    part.row.mailbox = on ? AddressRow::Mailbox::On : AddressRow::Mailbox::Off;
-    part.row.domain = own_spelling(*cells[2], part.key);
-  } else if (!on) {
-    part.row.aliases_off = true;
-  } else if (!cells[4] || !add_destinations(*cells[4], part.row.destinations)) {
-    part.row.destinations.clear();
-    part.row.fault = "the alias " + printable(part.key) + " has a destination that is no address";
-  }
-  return true;
-}
-
-FeedAnswer::Note read_note(const mysql::Row& row) {
-  FeedAnswer::Note note;
-  note.id = parse_number(row.at(0).value_or("")).value_or(0);
-  note.witness = row.at(1).value_or("");
-  const std::string kind = row.at(2).value_or("");
-  const std::string name = row.at(3).value_or("");
-  if (kind == "address") {
-    note.change = {Change::Kind::Address, address_key(name)};
-  } else if (kind == "domain") {
-    note.change = {Change::Kind::Domain, a_label(fold_case(name))};
-  } else if (kind != "start") {
-    // A kind that this version does not know means at most that.
-    note.change.kind = Change::Kind::All;
-  }
-  return note;
-}
-
-AddressRows read_addresses(const std::vector<std::string>& keys, std::vector<mysql::Row> rows) {
-  AddressRows result;
-  for (const auto& key : keys) result.try_emplace(key);
-  std::vector<AddressPart> parts;
-  for (const auto& row : rows) {
-    const std::vector<std::optional<std::string_view>> cells(row.begin(), row.end());
-    AddressPart& part = parts.emplace_back();
-    if (!read_part(cells, part) || result.count(part.key) == 0) parts.pop_back();
-  }
-  // Destinations in the order in which they were entered.
-  std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
-  std::unordered_set<std::string> twice;
-  for (const auto& part : parts) {
-    AddressRow& row = result.at(part.key);
-    if (part.row.mailbox != AddressRow::Mailbox::None) {
-      if (row.mailbox != AddressRow::Mailbox::None) twice.insert(part.key);
-      row.mailbox = part.row.mailbox;
-      row.domain = part.row.domain;
-    }
-    if (row.fault.empty()) row.fault = part.row.fault;
-    row.aliases_off = row.aliases_off || part.row.aliases_off;
-    for (const auto destination : part.row.destinations) {
-      if (!row.destinations.contains(destination)) row.destinations.add(destination);
-    }
-  }
-  for (auto& [key, row] : result) {
-    if (twice.count(key) > 0) row.fault = "there are two mailboxes " + printable(key);
-    row.aliases_off = row.aliases_off && row.destinations.empty();
-    // As a RowSet has it: nothing else counts.
-    if (!row.fault.empty()) {
-      std::string fault = std::move(row.fault);
-      row = AddressRow{};
-      row.fault = std::move(fault);
-    }
-  }
-  return result;
-}
-
-CredentialRows read_credentials(const std::vector<std::string>& keys, std::vector<mysql::Row> rows) {
-  CredentialRows result;
-  for (const auto& key : keys) result.try_emplace(key);
-  for (auto& row : rows) {
-    if (!row.at(0)) continue;
-    const auto found = result.find(address_key(*row[0]));
-    if (found == result.end()) continue;
-    CredentialRow& credentials = found->second;
-    if (std::exchange(credentials.exists, true)) {
-      credentials.fault = "there are two mailboxes " + printable(found->first);
-    }
-    credentials.on = is_on(row.at(1));
-    credentials.domain = own_spelling(*row[0], found->first);
-    if (row.at(2)) credentials.hash = Secret::take(*row[2]);
-  }
-  return result;
-}
-
-std::shared_ptr<const Domains> read_domains(const std::vector<mysql::Row>& rows, int schema_version) {
-  auto domains = std::make_shared<Domains>();
-  domains->schema_version = schema_version;
-  for (const auto& row : rows) {
-    if (!row.at(1)) continue;
-    if (row[0] == "own") domains->add_own(*row[1]);
-    if (row[0] == "relay") domains->add_relay(*row[1]);
-    if (row[0] == "alias" && row.at(2)) domains->add_alias(*row[1], *row[2]);
-  }
-  domains->finish();
-  return domains;
 }
 
 }  // namespace vmail::directory

@@ -65,6 +65,7 @@ void add_samples(const Stats& stats, metrics::Samples& samples) {
                 unix_seconds(preload.read));
 
   samples.gauge("vmailkit_domains", "Domains in memory.", count(stats.domains.count));
+  samples.gauge("vmailkit_rules", "Rules in memory.", count(stats.domains.rules));
   samples.gauge("vmailkit_domains_read_timestamp_seconds", "When they were read; 0: never.",
                 unix_seconds(stats.domains.read));
   samples.gauge("vmailkit_snapshot_timestamp_seconds", "When the snapshot on disk was written; 0: never.",

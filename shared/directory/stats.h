@@ -56,6 +56,7 @@ struct Stats {
   } preload;
   struct Domains {
     std::size_t count = 0;
+    std::size_t rules = 0;
     WallTime read{};
   } domains;
   struct Snapshot {

@@ -14,6 +14,7 @@ using namespace vmail::directory;
 
 static vmail::fuzz::Reach reached_taken("a snapshot");
 static vmail::fuzz::Reach reached_domains("one with domains");
+static vmail::fuzz::Reach reached_rules("one with rules");
 static vmail::fuzz::Reach reached_feed("one with a feed");
 static vmail::fuzz::Reach reached_rows("one with rows of the cache");
 static vmail::fuzz::Reach reached_set("one with a set");
@@ -54,6 +55,8 @@ bool same(const Snapshot& a, const Snapshot& b) {
   if (a.domains_read_at != b.domains_read_at || a.set_read_at != b.set_read_at) return false;
   if (!a.domains != !b.domains || !a.set != !b.set) return false;
   if (a.domains && a.domains->size() != b.domains->size()) return false;
+  if (a.domains && a.domains->rules->size() != b.domains->rules->size()) return false;
+  if (a.domains && a.domains->rules->fault != b.domains->rules->fault) return false;
   const auto same_row = [](const Snapshot::Row& x, const Snapshot::Row& y) {
     return x.key == y.key && x.row == y.row && x.read_at == y.read_at && x.of_known_address == y.of_known_address;
   };
@@ -94,6 +97,7 @@ void check(std::string_view bytes) {
   require(same(*snapshot, *in_pieces), "pieces of seven give the same");
   walk(*snapshot);
   if (snapshot->domains && snapshot->domains->size() > 0) reached_domains.hit();
+  if (snapshot->domains && snapshot->domains->rules->size() > 0) reached_rules.hit();
   if (!snapshot->feed.holes.empty()) reached_feed.hit();
   if (!snapshot->rows.empty()) reached_rows.hit();
   if (snapshot->set && snapshot->set->size() > 0) {

@@ -3,6 +3,7 @@
 // Questions to a Directory over a real database, one a line on standard input; an answer a line on standard output:
 //
 //   N domain NAME | N mailbox ADDRESS | N fresh ADDRESS | N aliases ADDRESS | N credentials LOGIN
+//   | N rule KIND ADDRESS | N expansion ADDRESS | N owners ADDRESS
 //     -> N found VALUE | N not-found | N disabled | N temp-fail REASON
 //   flush [KEY...]
 //
@@ -37,6 +38,18 @@ std::string value_text(const AddressList& destinations) {
   std::string text;
   for (const auto destination : destinations) text.append(text.empty() ? "" : ",").append(destination);
   return text;
+}
+
+std::string value_text(const Expansion& ends) {
+  std::string text;
+  const auto add = [&](const char* what, const std::string& address) {
+    text.append(text.empty() ? "" : " ").append(what).append(address);
+  };
+  for (const auto& mailbox : ends.mailboxes) add("", mailbox.address());
+  for (const auto& address : ends.elsewhere) add("elsewhere:", address);
+  for (const auto& address : ends.dead_ends) add("dead:", address);
+  for (const auto& address : ends.loop) add("loop:", address);
+  return text + (ends.too_many ? " too-many" : "");
 }
 
 template <class T>
@@ -78,6 +91,8 @@ void obey(Directory& directory, const std::string& line) {
     return;
   }
   words >> question;
+  std::string kind;
+  if (question == "rule") words >> kind;
   std::getline(words >> std::ws, key);
   if (question == "domain") {
     settle(number, directory.domain(key, printer<DomainKind>(number)));
@@ -89,6 +104,12 @@ void obey(Directory& directory, const std::string& line) {
     settle(number, directory.aliases(key, printer<AddressList>(number)));
   } else if (question == "credentials") {
     settle(number, directory.credentials(key, Freshness::Cached, printer<Credentials>(number)));
+  } else if (question == "rule" && rule_kind(kind)) {
+    settle(number, directory.rule(*rule_kind(kind), key, printer<AddressList>(number)));
+  } else if (question == "expansion") {
+    settle(number, directory.expansion(key, Freshness::Cached, printer<Expansion>(number)));
+  } else if (question == "owners") {
+    settle(number, directory.owners(key, printer<AddressList>(number)));
   } else {
     std::cout << number << " unknown question" << std::endl;
   }
@@ -109,6 +130,7 @@ int main(int argc, char** argv) {
     Options options;
     options.database_user = argv[2];
     options.database_password = Secret(argv[3]);
+    options.rules = true;
     Directory directory(loop, clock, settings, std::move(options));
     std::thread input([&] {
       std::string line;

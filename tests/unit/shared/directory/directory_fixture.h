@@ -113,6 +113,9 @@ inline ResultPtr<DomainKind> domain(Fixture& f, const std::string& name) {
 inline ResultPtr<Credentials> credentials(Fixture& f, const char* login, Freshness freshness = Freshness::Cached) {
   return ask<Credentials>([&](auto later) { return f.directory->credentials(login, freshness, std::move(later)); });
 }
+inline ResultPtr<AddressList> rule(Fixture& f, RuleKind kind, const char* address) {
+  return ask<AddressList>([&](auto later) { return f.directory->rule(kind, address, std::move(later)); });
+}
 // The answer after what was posted has run.
 template <class T>
 std::string settled(Fixture& f, const ResultPtr<T>& result) {

@@ -20,6 +20,8 @@ class FakeDatabase final : public Database {
   // What the tables hold, and what was asked. Shared, since the Directory owns the FakeDatabase.
   struct Tables {
     std::vector<mysql::Row> domains;      // kind, name, target
+    std::vector<mysql::Row> rules;        // kind, name, value
+    std::string rules_fault;              // they cannot be read
     std::vector<mysql::Row> addresses;    // kind, id, address, enable, destination
     std::vector<mysql::Row> credentials;  // address, enable, password
     int schema_version = 3;
@@ -50,6 +52,9 @@ class FakeDatabase final : public Database {
     void add_alias(const std::string& source, const std::string& destination, const char* enable = "1") {
       addresses.push_back({"alias", std::to_string(addresses.size() + 1), source, enable, destination});
     }
+    void add_rule(RuleKind kind, const std::string& name, const std::string& value) {
+      rules.push_back({word(kind), name, value});
+    }
     // Answers what was held back, with the rows as they were when it was asked.
     void release() {
       frozen = false;
@@ -61,7 +66,7 @@ class FakeDatabase final : public Database {
 
   void domains(Instant, Done<std::shared_ptr<const Domains>> done) override {
     ++tables_->domain_questions;
-    answer<std::shared_ptr<const Domains>>(read_domains(tables_->domains, tables_->schema_version), std::move(done));
+    answer<std::shared_ptr<const Domains>>(sets(), std::move(done));
   }
   void addresses(std::vector<std::string> keys, Instant, Done<AddressRows> done) override {
     tables_->address_questions.push_back(keys);
@@ -98,7 +103,7 @@ class FakeDatabase final : public Database {
     std::uint64_t order = 0;
     try {
       for (const auto& [key, row] : read_addresses(keys, tables_->addresses)) builder.add(key, ++order, row);
-      answer<Everything>({read_domains(tables_->domains, tables_->schema_version), builder.finish()}, std::move(done));
+      answer<Everything>({sets(), builder.finish()}, std::move(done));
     } catch (const RowSet::Builder::TooLarge&) {
       auto call = std::make_shared<Done<Everything>>(std::move(done));
       loop_.post([call, max_bytes] {
@@ -114,6 +119,14 @@ class FakeDatabase final : public Database {
   }
 
  private:
+  std::shared_ptr<const Domains> sets() const {
+    auto domains = read_domains(tables_->domains, tables_->schema_version);
+    auto unreadable = std::make_shared<Rules>();
+    unreadable->fault = tables_->rules_fault;
+    domains->rules = tables_->rules_fault.empty() ? read_rules(tables_->rules) : std::move(unreadable);
+    return domains;
+  }
+
   template <class T>
   void answer(T value, Done<T> done) {
     auto call = std::make_shared<Done<T>>(std::move(done));

@@ -13,11 +13,11 @@ namespace {
 using TableRows = std::vector<vmail::mysql::Row>;
 
 const std::shared_ptr<const Domains>& domains() {
-  static const auto sets = read_domains({{"own", "d.org", std::nullopt},
-                                         {"own", "bücher.example", std::nullopt},
-                                         {"alias", "alias.org", "d.org"},
-                                         {"relay", "relay.org", std::nullopt}},
-                                        3);
+  static const std::shared_ptr<const Domains> sets = read_domains({{"own", "d.org", std::nullopt},
+                                                                   {"own", "bücher.example", std::nullopt},
+                                                                   {"alias", "alias.org", "d.org"},
+                                                                   {"relay", "relay.org", std::nullopt}},
+                                                                  3);
   return sets;
 }
 

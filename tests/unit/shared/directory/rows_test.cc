@@ -157,8 +157,22 @@ TEST_CASE("a note says which rows are to be read again") {
   CHECK(note.change == Change{Kind::Address, "anna@xn--bcher-kva.test"});
   CHECK(read_note({"1", "", "address", "@X.test"}).change == Change{Kind::Address, "@x.test"});
   CHECK(read_note({"1", "", "domain", "Bücher.TEST"}).change == Change{Kind::Domain, "xn--bcher-kva.test"});
+  CHECK(read_note({"1", "", "rules", "*"}).change.kind == Kind::Rules);
+  CHECK_FALSE(read_note({"1", "", "rules", ""}).change.key.empty());
   CHECK(read_note({"1", "", "everything", ""}).change.kind == Kind::All);
   // Of a later version: it may mean anything.
   CHECK(read_note({"1", "", "quota", "x"}).change.kind == Kind::All);
   CHECK(read_note({"1", "", "start", ""}).change.key.empty());
+}
+
+TEST_CASE("rules: kinds that are not known are left out, and said") {
+  const auto rules = read_rules({{"quota", "a@x.org", "1G"},
+                                 {"greeting", "a@x.org", "hello"},
+                                 {"quota", "b@x.org", kNull},
+                                 {kNull, kNull, kNull}});
+  CHECK(rules->size() == 2);
+  CHECK(rules->find(RuleKind::Quota, "a@x.org")->contains("1G"));
+  CHECK(rules->find(RuleKind::Quota, "b@x.org")->empty());
+  CHECK(rules->left_out == "there is no kind 'greeting' of rules");
+  CHECK(rules->fault.empty());
 }

@@ -46,6 +46,12 @@ Snapshot full_snapshot() {
   domains->add_alias("example.net", "example.org");
   domains->add_relay("relay.example");
   domains->finish();
+  auto rules = std::make_shared<Rules>();
+  rules->add(RuleKind::SendAs, "u@example.org", "@example.net");
+  rules->add(RuleKind::SendAs, "u@example.org", "*");
+  rules->add(RuleKind::Transport, ".relay.example", "smtp:[x.example]");
+  rules->add(RuleKind::Quota, "@example.org", "");
+  domains->rules = rules;
   snapshot.domains = domains;
   snapshot.domains_read_at = at(1);
 
@@ -112,6 +118,14 @@ std::map<std::string, std::pair<DomainKind, std::string>> all(const Domains& dom
   return entries;
 }
 
+std::multimap<std::pair<RuleKind, std::string>, std::string> all(const Rules& rules) {
+  std::multimap<std::pair<RuleKind, std::string>, std::string> entries;
+  rules.each([&](RuleKind kind, std::string_view name, std::string_view value) {
+    entries.emplace(std::pair(kind, std::string(name)), std::string(value));
+  });
+  return entries;
+}
+
 std::map<std::string, AddressRow> all(const RowSet& set) {
   std::map<std::string, AddressRow> rows;
   set.each([&](std::string_view key, const AddressRow& row) { return rows.emplace(key, row).second; });
@@ -126,6 +140,8 @@ void check_same(const Snapshot& a, const Snapshot& b) {
   if (a.domains) {
     CHECK(a.domains->schema_version == b.domains->schema_version);
     CHECK((all(*a.domains) == all(*b.domains)));
+    CHECK((all(*a.domains->rules) == all(*b.domains->rules)));
+    CHECK(a.domains->rules->fault == b.domains->rules->fault);
   }
   CHECK((a.domains_read_at == b.domains_read_at));
   CHECK((a.feed == b.feed));
@@ -270,8 +286,8 @@ TEST_CASE("a snapshot that was cut or has more behind it is refused") {
 
 TEST_CASE("a snapshot of another format or of something else says so") {
   std::string bytes = encode(Snapshot());
-  bytes[kMagicSize] = 2;
-  CHECK(refusal(bytes) == "is of format 2, and this program reads 1");
+  bytes[kMagicSize] = 9;
+  CHECK(refusal(bytes) == "is of format 9, and this program reads 2");
   CHECK(refusal("SQLite format 3, and whatever comes then") == "is no snapshot of vmailkit");
   CHECK(has(refusal(""), "ends early"));
 }
