@@ -42,10 +42,7 @@ Inherited inherited_sockets() {
 void set_up_log(const Program& program, const config::Settings::Log& settings, bool foreground) {
   const bool to_stderr = foreground || settings.target == "stderr";
   log::open(program.name, to_stderr ? log::Target::Stderr : log::Target::Syslog);
-  log::set_level(settings.level == "error"     ? log::Level::Error
-                 : settings.level == "warning" ? log::Level::Warning
-                 : settings.level == "debug"   ? log::Level::Debug
-                                               : log::Level::Info);
+  log::set_level(log::level_of(settings.level).value_or(log::Level::Info));
 }
 
 void set_process_limits() {
@@ -136,6 +133,7 @@ class Daemon {
   }
 
   nlohmann::json control(const nlohmann::json& request) {
+    if (request.at("command") == "log-level") return log_level(request);
     auto reply = service_->control(request);
     if (request.at("command") == "status" && !reply.contains("error")) {
       using std::chrono::seconds;
@@ -143,8 +141,26 @@ class Daemon {
       reply["version"] = VMAILKIT_VERSION;
       reply["uptime"] = std::chrono::duration_cast<seconds>(std::chrono::steady_clock::now() - started_).count();
       reply["connections"] = connections();
+      for (const auto& listener : listeners_) reply["sockets"][listener->name()] = listener->addresses();
     }
     return reply;
+  }
+
+  // {"command": "log-level"}, and with "level" to change it, until the configuration is read again.
+  static nlohmann::json log_level(const nlohmann::json& request) {
+    const auto before = log::level();
+    if (request.contains("level")) {
+      const auto wanted = log::level_of(request.at("level").get<std::string>());
+      if (!wanted) return {{"error", "there is no such log level; there are error, warning, info and debug"}};
+      log::set_level(*wanted);
+      if (*wanted != before) {
+        // Whatever the level: it says why there is more or less from here on.
+        log::write(log::Level::Warning,
+                   fmt::format("log-level before={} now={}: set by vmailctl, until the configuration is read again",
+                               log::word(before), log::word(*wanted)));
+      }
+    }
+    return {{"level", std::string(log::word(log::level()))}};
   }
 
   void count_ourselves(metrics::Samples& samples) const {

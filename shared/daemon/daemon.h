@@ -37,7 +37,8 @@ class Service {
   // SIGHUP, after the new file was found good. What cannot change without a restart is logged by the service.
   virtual void reload(const config::Settings& settings) = 0;
   // A request of vmailctl, {"command": NAME, ...}; the reply, or {"error": "what is wrong"}. Must not block. To the
-  // reply of "status" the skeleton adds what it knows itself: daemon, version, uptime (in seconds), connections.
+  // reply of "status" the skeleton adds what it knows itself: daemon, version, uptime (in seconds), connections, and
+  // the sockets of each endpoint; "log-level" it answers alone.
   virtual nlohmann::json control(const nlohmann::json& request) = 0;
   // Once, after construction: what this service counts. The registry outlives the service, and asks its collectors
   // until stop().

@@ -90,6 +90,19 @@ ListeningSocket bind_inet(const std::string& listen, const std::string& text, co
   return {std::move(fd), ""};
 }
 
+// "ADDRESS:PORT", with brackets around an IPv6 address.
+std::string inet_text(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "?";
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+    return fmt::format("{}:{}", text, ntohs(v4.sin_port));
+  }
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+  ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+  return fmt::format("[{}]:{}", text, ntohs(v6.sin6_port));
+}
+
 Peer describe(int fd, const sockaddr_storage& address) {
   Peer peer;
   peer.local = address.ss_family == AF_UNIX;
@@ -103,16 +116,7 @@ Peer describe(int fd, const sockaddr_storage& address) {
     }
     peer.address = fmt::format("uid={} pid={}", peer.uid, peer.pid);
   } else {
-    char text[INET6_ADDRSTRLEN] = "?";
-    if (address.ss_family == AF_INET) {
-      const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-      ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
-      peer.address = fmt::format("{}:{}", text, ntohs(v4.sin_port));
-    } else {
-      const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-      ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
-      peer.address = fmt::format("[{}]:{}", text, ntohs(v6.sin6_port));
-    }
+    peer.address = inet_text(address);
   }
   return peer;
 }
@@ -139,6 +143,22 @@ Listener::~Listener() {
   for (const auto& acceptor : acceptors_) {
     if (!acceptor->path.empty()) ::unlink(acceptor->path.c_str());
   }
+}
+
+std::vector<std::string> Listener::addresses() const {
+  std::vector<std::string> all;
+  for (const auto& acceptor : acceptors_) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    if (::getsockname(acceptor->descriptor.native_handle(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
+      continue;
+    if (address.ss_family == AF_UNIX) {
+      all.push_back(std::string("unix:") + reinterpret_cast<const sockaddr_un&>(address).sun_path);
+    } else {
+      all.push_back("inet:" + inet_text(address));
+    }
+  }
+  return all;
 }
 
 void Listener::wait(Acceptor& acceptor) {

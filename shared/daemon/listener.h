@@ -42,6 +42,8 @@ class Listener {
   std::uint64_t over_limit() const { return over_limit_; }
   std::uint64_t refused() const { return refused_; }
   const std::string& name() const { return endpoint_.name; }
+  // Where it listens, as in Endpoint::listen.
+  std::vector<std::string> addresses() const;
 
  private:
   struct Acceptor {

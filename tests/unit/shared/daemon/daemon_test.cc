@@ -174,6 +174,7 @@ TEST_CASE("it serves a socket that was handed over, and its own control socket")
   CHECK(status["version"] == VMAILKIT_VERSION);
   CHECK(status["uptime"].is_number_unsigned());
   CHECK(status["connections"] == 1);
+  CHECK(status["sockets"] == nlohmann::json{{"test", {"unix:" + f.socket}}, {"control", {"unix:" + f.control}}});
   CHECK_THROWS_AS(control::call(f.control, {{"command", "other"}}, kPatient), control::Error);
   CHECK_THROWS_AS(control::call(f.control, {{"commmand", "status"}}, kPatient), control::Error);
   CHECK_THROWS_AS(control::call(f.control, {{"command", 5}}, kPatient), control::Error);
@@ -205,6 +206,29 @@ TEST_CASE("the control socket asks who is there") {
   ::waitpid(child, &status, 0);
   CHECK(status == 0);
   CHECK(daemon.output().find("refused: it may not connect here") != std::string::npos);
+}
+
+TEST_CASE("the log level is told, and changed until the next reload") {
+  Fixture f;
+  const UniqueFd listening = test::listen_unix(f.socket);
+  DaemonProcess daemon(f.dir, f.start_with(listening));
+  REQUIRE(daemon.next_notice() == "READY=1");
+  const auto ask = [&](nlohmann::json request) {
+    request["command"] = "log-level";
+    return control::call(f.control, request, kPatient).at("level").get<std::string>();
+  };
+  CHECK(ask(nlohmann::json::object()) == "info");
+  CHECK(ask({{"level", "debug"}}) == "debug");
+  CHECK(ask(nlohmann::json::object()) == "debug");
+  CHECK_THROWS_AS(ask({{"level", "loud"}}), control::Refused);
+  CHECK_THROWS_AS(ask({{"level", 3}}), control::Refused);
+  CHECK(ask({{"level", "error"}}) == "error");
+  CHECK(daemon.output().find("log-level before=info now=debug") != std::string::npos);
+  CHECK(daemon.output().find("log-level before=debug now=error") != std::string::npos);
+  daemon.signal(SIGHUP);
+  CHECK(daemon.next_notice().find("RELOADING=1") == 0);
+  CHECK(daemon.next_notice() == "READY=1");
+  CHECK(ask(nlohmann::json::object()) == "info");
 }
 
 TEST_CASE("a socket that nobody serves is told") {
