@@ -9,31 +9,7 @@
 
 namespace vmail::maps {
 
-using directory::DomainKind;
-using directory::Mailbox;
 using socketmap::Reply;
-
-Reply domains_reply(const Outcome<DomainKind>& outcome) {
-  return reply_for(outcome, [](DomainKind kind) {
-    return kind == DomainKind::Own || kind == DomainKind::Alias ? Reply::ok("1") : Reply::not_found();
-  });
-}
-
-Reply mailboxes_reply(const Outcome<Mailbox>& outcome) {
-  return reply_for(outcome, [](const Mailbox&) { return Reply::ok("1"); });
-}
-
-Reply aliases_reply(const Outcome<AddressList>& outcome) {
-  return reply_for(outcome, [](const AddressList& destinations) {
-    std::string list;
-    list.reserve(destinations.text().size());
-    for (const auto destination : destinations) {
-      if (!list.empty()) list += ',';
-      list += destination;
-    }
-    return Reply::ok(list);
-  });
-}
 
 void Maps::add(const std::string& name, Map map) {
   maps_.push_back(std::make_unique<Named>(Named{name, std::move(map)}));
@@ -54,49 +30,6 @@ void Maps::metrics(metrics::Registry& registry) {
                               {{"source", kSourceNames[source]}});
     }
   }
-}
-
-namespace {
-
-// A map that asks the directory one kind of question.
-template <class T, class Recall, class Ask>
-Maps::Map directory_map(Recall recall, Ask ask, Reply (*spell)(const Outcome<T>&)) {
-  Maps::Map map;
-  map.recall = [recall, spell](std::string_view key, Instant now) {
-    const Outcome<T>* known = recall(key, now);
-    return known ? std::optional<Maps::Answered>({spell(*known), known->source()}) : std::nullopt;
-  };
-  map.ask = [ask, spell](std::string_view key, Maps::Later later) -> std::optional<Maps::Answered> {
-    const auto now = ask(key, [spell, later = std::move(later)](const Outcome<T>& outcome) mutable {
-      later({spell(outcome), outcome.source()});
-    });
-    if (!now) return std::nullopt;
-    return Maps::Answered{spell(*now), now->source()};
-  };
-  return map;
-}
-
-}  // namespace
-
-void Maps::add_directory(directory::Directory& directory) {
-  using directory::Later;
-  const auto cached = directory::Freshness::Cached;
-  add("domains",
-      directory_map<DomainKind>(
-          [&](std::string_view key, Instant now) { return directory.recall_domain(key, now); },
-          [&](std::string_view key, Later<DomainKind> later) { return directory.domain(key, std::move(later)); },
-          domains_reply));
-  add("mailboxes",
-      directory_map<Mailbox>([&](std::string_view key, Instant now) { return directory.recall_mailbox(key, now); },
-                             [&, cached](std::string_view key, Later<Mailbox> later) {
-                               return directory.mailbox(key, cached, std::move(later));
-                             },
-                             mailboxes_reply));
-  add("aliases",
-      directory_map<AddressList>(
-          [&](std::string_view key, Instant now) { return directory.recall_aliases(key, now); },
-          [&](std::string_view key, Later<AddressList> later) { return directory.aliases(key, std::move(later)); },
-          aliases_reply));
 }
 
 std::optional<Reply> Maps::recall(const socketmap::Request& request) {
@@ -138,26 +71,33 @@ Maps::Named* Maps::find(std::string_view name) const {
 Reply Maps::unknown(std::string_view name) const {
   std::string names;
   for (const auto& map : maps_) names.append(names.empty() ? "" : ", ").append(map->name);
-  return Reply::perm("vmail-mapd has no map \"" + printable(name, 40) + "\"; it has: " + names);
+  return Reply::perm("no map \"" + printable(name, 40) + "\"; there are: " + names);
 }
 
 void Maps::note(Named* named, std::string_view map, std::string_view key, const Answered& answer, Instant arrival) {
   const Reply& reply = answer.reply;
+  const Duration took = clock_.now() - arrival;
   if (named != nullptr && named->times[0] != nullptr) {
     const auto source = static_cast<std::size_t>(answer.source);
     named->answers[source][static_cast<std::size_t>(reply.kind())]->add();
-    named->times[source]->observe(clock_.now() - arrival);
+    named->times[source]->observe(took);
   }
-  const auto result = socketmap::word(reply.kind());
   const bool good = reply.kind() == Reply::Kind::Ok || reply.kind() == Reply::Kind::NotFound;
   std::size_t suppressed = 0;
-  if (!good && throttle_.allow(suppressed)) {
+  const bool warn = !good && throttle_.allow(suppressed);
+  if (!warn && log::level() < log::Level::Debug) return;
+  constexpr std::array<const char*, kSources> kSourceWords = {"db", "cache", "stale"};
+  const std::string line =
+      fmt::format("lookup map={} key={} result={} source={} ms={:.3f}", printable(map, 40), printable(key),
+                  socketmap::word(reply.kind()), kSourceWords[static_cast<std::size_t>(answer.source)],
+                  std::chrono::duration<double, std::milli>(took).count());
+  if (warn) {
     const std::string more = suppressed > 0 ? fmt::format(" ({} others not logged)", suppressed) : "";
-    log::warning("lookup map={} key={} result={}: {}{}", printable(map, 40), printable(key), result, reply.text(),
-                 more);
-  } else if (log::level() >= log::Level::Debug) {
-    log::debug("lookup map={} key={} result={} data={}", printable(map, 40), printable(key), result,
-               printable(reply.text()));
+    log::warning("{}: {}{}", line, reply.text(), more);
+  } else if (good) {
+    log::debug("{} data={}", line, printable(reply.text()));
+  } else {
+    log::debug("{}: {}", line, reply.text());
   }
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "postfix-maps/socketmap/codec.h"
+#include "shared/socketmap/codec.h"
 #include "shared/base/move_only_function.h"
 #include "shared/runtime/channel.h"
 

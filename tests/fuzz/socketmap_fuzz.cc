@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "postfix-maps/socketmap/codec.h"
+#include "shared/socketmap/codec.h"
 #include "tests/fuzz/fuzz.h"
 
 using vmail::fuzz::require;

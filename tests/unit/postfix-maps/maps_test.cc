@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "postfix-maps/directory_maps.h"
+#include "tests/support/captured.h"
 #include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
 
@@ -18,6 +20,10 @@ TEST_CASE("outcomes become replies") {
   CHECK(maps::domains_reply(Domain::found(directory::DomainKind::Relay)).encode() == "9:NOTFOUND ,");
   CHECK(maps::domains_reply(Domain::not_found()).encode() == "9:NOTFOUND ,");
   CHECK(maps::domains_reply(Domain::temp_fail("away")).encode() == "9:TEMP away,");
+  CHECK(maps::relay_domains_reply(Domain::found(directory::DomainKind::Own)).encode() == "9:NOTFOUND ,");
+  CHECK(maps::relay_domains_reply(Domain::found(directory::DomainKind::Alias)).encode() == "9:NOTFOUND ,");
+  CHECK(maps::relay_domains_reply(Domain::found(directory::DomainKind::Relay)).encode() == "4:OK 1,");
+  CHECK(maps::relay_domains_reply(Domain::temp_fail("away")).encode() == "9:TEMP away,");
 
   using Mailbox = Outcome<directory::Mailbox>;
   CHECK(maps::mailboxes_reply(Mailbox::found({"a", "x.org", ""})).encode() == "4:OK 1,");
@@ -26,15 +32,19 @@ TEST_CASE("outcomes become replies") {
   CHECK(maps::mailboxes_reply(Mailbox::temp_fail("away")).encode() == "9:TEMP away,");
 
   using Aliases = Outcome<AddressList>;
-  CHECK(maps::aliases_reply(Aliases::found({"a@x.org"})).encode() == "10:OK a@x.org,");
-  CHECK(maps::aliases_reply(Aliases::found({"a@x.org", "b@y.org"})).encode() == "18:OK a@x.org,b@y.org,");
-  CHECK(maps::aliases_reply(Aliases::disabled()).encode() == "9:NOTFOUND ,");
-  CHECK(maps::aliases_reply(Aliases::temp_fail("away")).encode() == "9:TEMP away,");
+  CHECK(maps::list_reply(Aliases::found({"a@x.org"})).encode() == "10:OK a@x.org,");
+  CHECK(maps::list_reply(Aliases::found({"a@x.org", "b@y.org"})).encode() == "18:OK a@x.org,b@y.org,");
+  CHECK(maps::list_reply(Aliases::disabled()).encode() == "9:NOTFOUND ,");
+  CHECK(maps::list_reply(Aliases::temp_fail("away")).encode() == "9:TEMP away,");
   // Bad data is no answer: half a list would lose mail, and an empty OK is a fault in Postfix's eyes.
-  CHECK(maps::aliases_reply(Aliases::found({})).kind() == Reply::Kind::Temp);
+  CHECK(maps::list_reply(Aliases::found({})).kind() == Reply::Kind::Temp);
+  CHECK(maps::one_value_reply(Aliases::found({"smtp:[x.org]:25"})).encode() == "18:OK smtp:[x.org]:25,");
+  CHECK(maps::one_value_reply(Aliases::found({"a@x.org", "b@y.org"})).kind() == Reply::Kind::Temp);
+  CHECK(maps::one_value_reply(Aliases::found({})).kind() == Reply::Kind::Temp);
+  CHECK(maps::one_value_reply(Aliases::not_found()).kind() == Reply::Kind::NotFound);
   AddressList many;
   for (int i = 0; i < 9000; ++i) many.add("somebody@x.org");
-  CHECK(maps::aliases_reply(Aliases::found(many)).kind() == Reply::Kind::Temp);
+  CHECK(maps::list_reply(Aliases::found(many)).kind() == Reply::Kind::Temp);
 }
 
 TEST_CASE("a map is found by its name") {
@@ -58,7 +68,7 @@ TEST_CASE("a map is found by its name") {
   SECTION("an unknown one is a fault of the configuration, and the known ones are named") {
     const auto reply = maps.recall({"alias\n", "a@x.org"});
     CHECK(reply->kind() == Reply::Kind::Perm);
-    CHECK(reply->text() == "vmail-mapd has no map \"alias\\x0a\"; it has: domains, aliases");
+    CHECK(reply->text() == "no map \"alias\\x0a\"; there are: domains, aliases");
   }
   SECTION("so is a request without a key") {
     Request request{"domains", ""};
@@ -99,4 +109,28 @@ TEST_CASE("an answer that comes later is handed on, and counted with its source 
   const std::string text = registry.text();
   CHECK(text.find("vmailkit_lookups_total{map=\"aliases\",result=\"ok\",source=\"stale\"} 1") != std::string::npos);
   CHECK(text.find("vmailkit_lookup_seconds_sum{source=\"stale\"} 0.003") != std::string::npos);
+}
+
+TEST_CASE("each look-up is a line of the log, at the level debug") {
+  test::ManualClock clock;
+  Maps maps(clock);
+  maps.add("aliases", {[&](std::string_view key, Instant) -> std::optional<Maps::Answered> {
+                         clock.advance(std::chrono::microseconds(12));
+                         if (key == "away") return Maps::Answered{Reply::temp("it is away"), Source::Database};
+                         return Maps::Answered{Reply::ok("b@x.org"), Source::Stale};
+                       },
+                       {}});
+  const auto look_up = [&](std::string_view key) {
+    return test::captured([&] { CHECK(maps.recall({"aliases", key})); });
+  };
+  const auto before = log::level();
+  log::set_level(log::Level::Info);
+  CHECK(look_up("a@x.org").empty());
+  CHECK(look_up("away") == "<4>lookup map=aliases key=away result=TEMP source=db ms=0.012: it is away\n");
+  CHECK(look_up("away").empty());  // held back
+  log::set_level(log::Level::Debug);
+  CHECK(look_up("a\n@x.org") ==
+        "<7>lookup map=aliases key=a\\x0a@x.org result=OK source=stale ms=0.012 data=b@x.org\n");
+  CHECK(look_up("away") == "<7>lookup map=aliases key=away result=TEMP source=db ms=0.012: it is away\n");
+  log::set_level(before);
 }

@@ -1,10 +1,12 @@
 // The socketmap protocol of Postfix and Sendmail (socketmap_table(5)): requests "MAP KEY" and replies "OK DATA",
-// "NOTFOUND ", "TEMP REASON", "PERM REASON", each as a netstring (https://cr.yp.to/proto/netstrings.txt).
+// "NOTFOUND ", "TEMP REASON", "PERM REASON", each as a netstring (https://cr.yp.to/proto/netstrings.txt). Both sides of
+// it: vmail-mapd answers, vmailctl asks as Postfix does.
 //
 // Pure: bytes in, events out. One thread at a time.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,12 +23,19 @@ struct Request {
   std::string_view map;
   std::string_view key;    // may be empty and may hold blanks and any other byte
   bool has_space = true;   // false: there was no blank, and all of it is in `map`
-  bool oversized = false;  // only the first kMaxKept bytes are here
+  bool oversized = false;  // only the first bytes are here
 };
 
-// Cuts a stream of bytes into requests.
+// As it goes over the wire.
+std::string encode_request(std::string_view map, std::string_view key);
+
+// Cuts a stream of bytes into requests. Replies have the same form: their first word is in `map`, the rest in `key`
+// (Reply::read()).
 class Decoder {
  public:
+  // `kept`: bytes of a payload that are stored.
+  explicit Decoder(std::size_t kept = kMaxKept) : limit_(kept) {}
+
   enum class Event {
     NeedMore,   // all of `input` is used up
     Request,    // request() is valid until the next call, and as long as the bytes that were given
@@ -47,6 +56,7 @@ class Decoder {
   Event malformed(const char* why);
   Event complete(std::string_view payload);
 
+  const std::size_t limit_;
   State state_ = State::Start;
   std::size_t length_ = 0;  // of the payload
   std::size_t seen_ = 0;    // of its bytes
@@ -68,6 +78,8 @@ class Reply {
   static Reply temp(std::string_view reason);
   // A fault in somebody's configuration: Postfix defers with 451 4.3.5 and logs the reason. It is no bounce.
   static Reply perm(std::string_view reason);
+  // What a server said; nothing for a word that is none of the protocol's.
+  static std::optional<Reply> read(const Request& reply);
 
   Kind kind() const { return kind_; }
   // The data or the reason.

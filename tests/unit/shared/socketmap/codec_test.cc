@@ -1,4 +1,4 @@
-#include "postfix-maps/socketmap/codec.h"
+#include "shared/socketmap/codec.h"
 
 #include <string>
 #include <vector>
@@ -177,4 +177,46 @@ TEST_CASE("reasons are short and printable") {
   CHECK(Reply::temp("a\r\nb\x01\xff\x7f").text() == "a??b???");
   CHECK(Reply::temp(std::string(1000, 'x')).text().size() == kMaxReason);
   CHECK(Reply::perm(std::string(1000, 'x')).text().size() == kMaxReason);
+}
+
+TEST_CASE("a client's requests and a server's replies read back, wherever the stream is split") {
+  const std::string request = encode_request("aliases", "a b@x.org");
+  CHECK(request == netstring("aliases a b@x.org"));
+  std::string_view input = request;
+  Decoder server;
+  REQUIRE(server.next(input) == Decoder::Event::Request);
+  CHECK(server.request().map == "aliases");
+  CHECK(server.request().key == "a b@x.org");
+
+  const struct {
+    std::string payload;
+    Reply::Kind kind;
+    std::string text;
+  } cases[] = {
+      {"OK a@x.org,b@x.org", Reply::Kind::Ok, "a@x.org,b@x.org"},
+      {"OK " + std::string(90000, 'a'), Reply::Kind::Ok, std::string(90000, 'a')},
+      {"NOTFOUND ", Reply::Kind::NotFound, ""},
+      {"NOTFOUND", Reply::Kind::NotFound, ""},
+      {"TEMP the database is away", Reply::Kind::Temp, "the database is away"},
+      {"TIMEOUT it is late", Reply::Kind::Temp, "it is late"},
+      {"PERM no such map", Reply::Kind::Perm, "no such map"},
+  };
+  for (const auto& test : cases) {
+    CAPTURE(test.payload.substr(0, 40));
+    const std::string wire = netstring(test.payload);
+    for (const std::size_t step : {std::size_t{1}, std::size_t{7}, wire.size()}) {
+      Decoder client(kMaxPayload);
+      std::optional<Reply> reply;
+      for (std::size_t at = 0; at < wire.size(); at += step) {
+        std::string_view piece = std::string_view(wire).substr(at, step);
+        const auto event = client.next(piece);
+        REQUIRE(event != Decoder::Event::Malformed);
+        if (event == Decoder::Event::Request) reply = Reply::read(client.request());
+      }
+      REQUIRE(reply);
+      CHECK(reply->kind() == test.kind);
+      CHECK(reply->text() == test.text);
+    }
+  }
+  CHECK_FALSE(Reply::read({"HTTP/1.1", "400 Bad Request"}));
 }

@@ -1,4 +1,4 @@
-#include "postfix-maps/socketmap/codec.h"
+#include "shared/socketmap/codec.h"
 
 #include <algorithm>
 
@@ -19,7 +19,24 @@ std::string plain_reason(std::string_view reason) {
   return plain;
 }
 
+// A netstring of the two words.
+std::string encode(std::string_view first, std::string_view rest) {
+  const std::size_t length = first.size() + 1 + rest.size();
+  std::string out = std::to_string(length);
+  out.reserve(out.size() + length + 2);
+  out += ':';
+  out += first;
+  out += ' ';
+  out += rest;
+  out += ',';
+  return out;
+}
+
 }  // namespace
+
+std::string encode_request(std::string_view map, std::string_view key) {
+  return encode(map, key);
+}
 
 Decoder::Event Decoder::malformed(const char* why) {
   state_ = State::Broken;
@@ -30,7 +47,7 @@ Decoder::Event Decoder::malformed(const char* why) {
 
 Decoder::Event Decoder::complete(std::string_view payload) {
   state_ = State::Start;
-  request_.oversized = length_ > kMaxKept;
+  request_.oversized = length_ > limit_;
   // A key may hold blanks, a map's name may not: split at the first.
   const auto space = payload.find(' ');
   request_.has_space = space != std::string_view::npos;
@@ -74,10 +91,10 @@ Decoder::Event Decoder::next(std::string_view& input) {
           const std::string_view payload = input.substr(0, length_);
           if (input[length_] != ',') return malformed("a netstring does not end in ','");
           input.remove_prefix(length_ + 1);
-          return complete(payload.substr(0, kMaxKept));
+          return complete(payload.substr(0, limit_));
         }
         const std::size_t take = std::min(input.size(), length_ - seen_);
-        if (kept_.size() < kMaxKept) kept_.append(input.substr(0, std::min(take, kMaxKept - kept_.size())));
+        if (kept_.size() < limit_) kept_.append(input.substr(0, std::min(take, limit_ - kept_.size())));
         seen_ += take;
         input.remove_prefix(take);
         if (seen_ == length_) state_ = State::Comma;
@@ -118,17 +135,17 @@ Reply Reply::perm(std::string_view reason) {
   return Reply(Kind::Perm, plain_reason(reason));
 }
 
+std::optional<Reply> Reply::read(const Request& reply) {
+  if (reply.map == "OK") return ok(reply.key);
+  if (reply.map == "NOTFOUND") return not_found();
+  if (reply.map == "TEMP" || reply.map == "TIMEOUT") return temp(reply.key);
+  if (reply.map == "PERM") return perm(reply.key);
+  return std::nullopt;
+}
+
 std::string Reply::encode() const {
-  const std::string_view status = word(kind_);
-  const std::size_t length = status.size() + 1 + text_.size();
-  std::string out = std::to_string(length);
-  out.reserve(out.size() + length + 2);
-  out += ':';
-  out += status;
-  out += ' ';  // also where nothing follows: older releases take "OK" without it for not found
-  out += text_;
-  out += ',';
-  return out;
+  // The blank also where nothing follows: older releases take "OK" without it for not found.
+  return socketmap::encode(word(kind_), text_);
 }
 
 std::string_view word(Reply::Kind kind) {
