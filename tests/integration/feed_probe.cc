@@ -62,7 +62,7 @@ class Probe {
     auto options = mysql::options_from(settings, user, Secret(password));
     auto hosts = std::make_shared<mysql::Hosts>(clock_, options.hosts, options.user, mysql::rules_from(settings));
     return std::make_unique<SqlDatabase>(loop_, clock_, std::move(hosts), std::move(options), mysql::Pool::Limits{},
-                                         Preset::built_in(settings.directory.preset));
+                                         Preset::built_in(settings.directory.preset), false);
   }
 
   // Runs the loop until the answer is there.
