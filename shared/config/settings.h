@@ -97,6 +97,22 @@ struct Settings {
     std::vector<QueryMap> query;
   } maps;
 
+  struct Policy {  // of vmail-mapd
+    std::vector<std::string> listen = {"unix:/run/vmailkit/maps/policy"};
+    std::vector<std::string> networks;
+    std::uint64_t max_connections = 1000;
+    std::string on_trouble = "dunno";  // dunno, defer
+    bool own_senders = true;
+    std::string full_mailbox = "defer";  // defer (452), reject (552), accept
+    std::vector<std::string> limits;     // "recipients 2000/1d", see limit.h
+    std::string at_limit = "hold";       // warn, hold, defer, reject
+    std::uint64_t hold_messages = 20;    // of a login in a day; then they are rejected
+    std::string limit_text = "You have sent as much mail as you may; ask your administrator";
+    std::vector<std::string> notify;  // addresses of administrators
+    bool notify_user = false;
+    std::string notify_smtp = "127.0.0.1:25";
+  } policy;
+
   struct Auth {
     std::vector<std::string> listen = {"unix:/run/vmailkit/auth/auth"};  // Dovecot auth protocol, for Postfix
     std::vector<std::string> networks;

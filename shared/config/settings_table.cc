@@ -2,8 +2,10 @@
 
 #include <stdexcept>
 
+#include "shared/base/address.h"
 #include "shared/base/networks.h"
 #include "shared/base/text.h"
+#include "shared/config/limit.h"
 
 namespace vmail::config {
 namespace {
@@ -65,6 +67,27 @@ std::string check_name(const std::string& text) {
   return text.empty() ? "may not be empty" : "";
 }
 
+std::string check_limit(const std::string& text) {
+  std::string why;
+  return parse_limit(text, why) ? "" : why;
+}
+
+std::string check_address(const std::string& text) {
+  return parse_address(text) ? "" : "is no mail address";
+}
+
+std::string check_smtp(const std::string& text) {
+  return check_listen("inet:" + text).empty() ? "" : "must be \"ADDRESS:PORT\", such as \"127.0.0.1:25\"";
+}
+
+std::string check_reply_text(const std::string& text) {
+  if (text.empty() || text.size() > 200) return "must have 1 to 200 characters";
+  for (const char c : text) {
+    if (c < ' ' || c > '~') return "may hold printable ASCII only: it goes into SMTP replies";
+  }
+  return {};
+}
+
 std::string check_delimiter(const std::string& text) {
   for (const char c : text) {
     if (c == '@' || c == '.' || c == '/' || static_cast<unsigned char>(c) <= ' ' ||
@@ -82,9 +105,9 @@ std::function<Field(Settings&)> at(Getter getter) {
 
 #define VMAIL_AT(section, member) at([](Settings & s) -> auto& { return s.section.member; })
 
-// What each of the three daemons has.
+// What each socket for a protocol has.
 template <class Section>
-void add_daemon(std::vector<Setting>& table, std::string_view name, Section Settings::*section) {
+void add_listener(std::vector<Setting>& table, std::string_view name, Section Settings::*section) {
   const auto add = [&](std::string_view key, std::string_view help, auto Section::*member, auto check) {
     Setting setting{name, key, help, at([ section, member ](Settings & s) -> auto& { return s.*section.*member; })};
     setting.check = check;
@@ -98,6 +121,17 @@ void add_daemon(std::vector<Setting>& table, std::string_view name, Section Sett
       &Section::networks, check_network);
   table.push_back({name, "max_connections", "Connections served at the same time; further ones are closed at once.",
                    at([section](Settings & s) -> auto& { return (s.*section).max_connections; }), 1, 100000});
+}
+
+// What each of the three daemons has.
+template <class Section>
+void add_daemon(std::vector<Setting>& table, std::string_view name, Section Settings::*section) {
+  add_listener(table, name, section);
+  const auto add = [&](std::string_view key, std::string_view help, auto Section::*member, auto check) {
+    Setting setting{name, key, help, at([ section, member ](Settings & s) -> auto& { return s.*section.*member; })};
+    setting.check = check;
+    table.push_back(std::move(setting));
+  };
   add("control", "The socket of vmailctl, for root and the daemon's own user.", &Section::control, check_path);
   add("metrics",
       "Where to serve metrics for Prometheus over HTTP: \"unix:/PATH\", or \"inet:ADDRESS:PORT\" on loopback. Empty: "
@@ -286,6 +320,69 @@ std::vector<Setting> make_table() {
        "key, :local for what is before its @, :user for that without its extension, and :domain for what is behind it. "
        "The first column of each row is the answer, several are joined by commas.",
        VMAIL_AT(maps, query)});
+  add_listener(table, "policy", &Settings::policy);
+  add({"policy",
+       "on_trouble",
+       "When something cannot be found out: dunno (that check is left out) or defer (the mail is, with 451).",
+       VMAIL_AT(policy, on_trouble),
+       0,
+       0,
+       {"dunno", "defer"}});
+  add({"policy", "own_senders",
+       "A login may only send under addresses that are its own: its mailbox, what leads there, and its send-as rules.",
+       VMAIL_AT(policy, own_senders)});
+  add({"policy",
+       "full_mailbox",
+       "What is said to a recipient whose mailbox is full: defer (452), reject (552), or accept it.",
+       VMAIL_AT(policy, full_mailbox),
+       0,
+       0,
+       {"defer", "reject", "accept"}});
+  add({"policy",
+       "limits",
+       "How much may be sent: \"[login|domain|network] MEASURE AMOUNT/TIME\", such as \"recipients 2000/1d\" for each "
+       "login or \"domain bytes 10G/1d\" for all of a domain. It measures messages, recipients, distinct-recipients or "
+       "bytes. `vmailctl limits set` gives a login or domain others.",
+       VMAIL_AT(policy, limits),
+       0,
+       0,
+       {},
+       check_limit});
+  add({"policy",
+       "at_limit",
+       "What becomes of a message that goes beyond: warn (it passes), hold (it waits in the queue for the "
+       "administrator), defer (450) or reject (550).",
+       VMAIL_AT(policy, at_limit),
+       0,
+       0,
+       {"warn", "hold", "defer", "reject"}});
+  add({"policy", "hold_messages", "Messages of a login that are held in a day; further ones are rejected.",
+       VMAIL_AT(policy, hold_messages), 0, 100000});
+  add({"policy",
+       "limit_text",
+       "What the sender is told at a limit.",
+       VMAIL_AT(policy, limit_text),
+       0,
+       0,
+       {},
+       check_reply_text});
+  add({"policy",
+       "notify",
+       "Who is told by mail when a login reaches a limit for the first time in its window: addresses.",
+       VMAIL_AT(policy, notify),
+       0,
+       0,
+       {},
+       check_address});
+  add({"policy", "notify_user", "Tell the user whose login it is too.", VMAIL_AT(policy, notify_user)});
+  add({"policy",
+       "notify_smtp",
+       "The SMTP server for that, \"ADDRESS:PORT\": the local Postfix.",
+       VMAIL_AT(policy, notify_smtp),
+       0,
+       0,
+       {},
+       check_smtp});
   add_daemon(table, "auth", &Settings::auth);
   add({"auth",
        "verify",
@@ -372,6 +469,7 @@ const std::vector<Section>& sections() {
       {"passwords", "Hashes and the limits on them."},
       {"log", "What the daemons write."},
       {"maps", "vmail-mapd."},
+      {"policy", "The policy server in vmail-mapd."},
       {"auth", "vmail-authd."},
       {"store", "vmail-lmtpd."},
       {"admin", "vmailctl."},

@@ -31,7 +31,8 @@ struct Change {
   void operator()(std::string* field) const { *field = other(*field); }
   void operator()(std::vector<std::string>* field) const {
     field->clear();
-    for (const char* candidate : {"10.1.2.0/24", "2001:db8::/32", "unix:/tmp/a \"quoted\" \\ path", "unix:/b"}) {
+    for (const char* candidate : {"10.1.2.0/24", "2001:db8::/32", "unix:/tmp/a \"quoted\" \\ path", "unix:/b",
+                                  "recipients 5/1h", "x@example.org"}) {
       if (!setting.check || setting.check(candidate).empty()) field->push_back(candidate);
     }
   }
@@ -43,7 +44,7 @@ struct Change {
       if (choice != old) return std::string(choice);
     }
     for (const std::string candidate :
-         {"-_", "/tmp/other \"quoted\" \\ path", "%n/other", "unix:/tmp/other", "other"}) {
+         {"-_", "/tmp/other \"quoted\" \\ path", "%n/other", "unix:/tmp/other", "127.0.0.1:2525", "other"}) {
       if (candidate != old && (!setting.check || setting.check(candidate).empty())) return candidate;
     }
     return old;
@@ -189,7 +190,8 @@ TEST_CASE("errors name file, line and key, and what would be right") {
       {"[maps]\nquery = \"SELECT 1\"\n",
        "test.toml:2: maps.query: is a list of maps: write [[maps.query]] on a line of its own"},
       {"[maps]\nquery = [1]\n", "test.toml:2: maps.query: is a list of maps"},
-      {"[[maps.query]]\nnmae = \"a\"\n", "test.toml:2: maps.query.nmae: there is no such setting; did you mean \"name\"?"},
+      {"[[maps.query]]\nnmae = \"a\"\n",
+       "test.toml:2: maps.query.nmae: there is no such setting; did you mean \"name\"?"},
       {"[[maps.query]]\nname = 1\n", "test.toml:2: maps.query.name: must be a text in quotes"},
       {"[[maps.query]]\nquery = \"SELECT 1\"\n", "test.toml:1: maps.query: lacks a name"},
       {"[[maps.query]]\nname = \"a\"\n", "test.toml:1: maps.query: the map \"a\" lacks a query"},
