@@ -88,9 +88,36 @@ CREATE TABLE IF NOT EXISTS virtual_rules (
   UNIQUE KEY rule (kind, name, value)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- What has been sent, for the limits of the policy server: subject is a login, "@domain" or a network; measure is counted
+-- over period seconds, in slots of it. Each writer writes its own totals; ends: when a slot counts no more (in seconds
+-- since 1970, as all times here).
+CREATE TABLE IF NOT EXISTS vmailkit_usage (
+  subject varchar(255) NOT NULL,
+  measure varchar(32) NOT NULL,
+  period int unsigned NOT NULL,
+  slot bigint NOT NULL,
+  writer varchar(100) NOT NULL,
+  amount bigint NOT NULL,
+  ends bigint NOT NULL,
+  PRIMARY KEY (subject, measure, period, slot, writer),
+  KEY ends (ends)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
+
+-- Messages that wait in the hold queue of a host because their sender reached a limit.
+CREATE TABLE IF NOT EXISTS vmailkit_held (
+  host varchar(64) NOT NULL,
+  queue_id varchar(64) NOT NULL,
+  login varchar(255) NOT NULL,
+  held_at bigint NOT NULL,
+  PRIMARY KEY (host, queue_id),
+  KEY login (login),
+  KEY held_at (held_at)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
+
 INSERT IGNORE INTO vmailkit_schema (version, name) VALUES
   (1, 'indexes'),
   (2, 'wide-columns'),
   (3, 'domain-kinds'),
   (4, 'change-feed'),
-  (5, 'rules');
+  (5, 'rules'),
+  (6, 'limits');

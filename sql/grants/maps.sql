@@ -11,3 +11,11 @@ GRANT SELECT (id, kind, name, noted_at) ON mailserver.vmailkit_changes TO 'vmail
 GRANT SELECT (id, identity, enable) ON mailserver.vmailkit_feed TO 'vmailkit-maps'@'localhost';
 GRANT EXECUTE ON FUNCTION mailserver.vmailkit_triggers TO 'vmailkit-maps'@'localhost';
 GRANT EXECUTE ON PROCEDURE mailserver.vmailkit_prune TO 'vmailkit-maps'@'localhost';
+GRANT SELECT (subject, measure, period, slot, writer, amount, ends) ON mailserver.vmailkit_usage TO 'vmailkit-maps'@'localhost';
+GRANT INSERT (subject, measure, period, slot, writer, amount, ends) ON mailserver.vmailkit_usage TO 'vmailkit-maps'@'localhost';
+GRANT UPDATE (amount) ON mailserver.vmailkit_usage TO 'vmailkit-maps'@'localhost';
+GRANT DELETE ON mailserver.vmailkit_usage TO 'vmailkit-maps'@'localhost';
+GRANT SELECT (host, queue_id, login, held_at) ON mailserver.vmailkit_held TO 'vmailkit-maps'@'localhost';
+GRANT INSERT (host, queue_id, login, held_at) ON mailserver.vmailkit_held TO 'vmailkit-maps'@'localhost';
+GRANT UPDATE (login, held_at) ON mailserver.vmailkit_held TO 'vmailkit-maps'@'localhost';
+GRANT DELETE ON mailserver.vmailkit_held TO 'vmailkit-maps'@'localhost';

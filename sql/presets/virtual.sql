@@ -88,3 +88,31 @@ FROM vmailkit_changes ORDER BY id LIMIT 1;
 -- name: prune
 -- since: 4
 CALL vmailkit_prune();
+
+-- name: usage-write
+-- since: 6
+-- subject, measure, period, slot, writer, amount, ends: a total, which never becomes less
+INSERT INTO vmailkit_usage (subject, measure, period, slot, writer, amount, ends)
+VALUES (?, ?, CAST(? AS UNSIGNED), CAST(? AS SIGNED), ?, CAST(? AS SIGNED), CAST(? AS SIGNED))
+ON DUPLICATE KEY UPDATE amount = GREATEST(amount, VALUES(amount));
+
+-- name: usage-read
+-- since: 6
+-- slot and sum of the other writers, from a slot on
+SELECT slot, CAST(SUM(amount) AS SIGNED) FROM vmailkit_usage
+WHERE subject = ? AND measure = ? AND period = CAST(? AS UNSIGNED) AND slot >= CAST(? AS SIGNED) AND writer <> ?
+GROUP BY slot;
+
+-- name: usage-prune
+-- since: 6
+DELETE FROM vmailkit_usage WHERE ends < CAST(? AS SIGNED) LIMIT 1000;
+
+-- name: held-write
+-- since: 6
+-- host, queue_id, login, held_at
+INSERT INTO vmailkit_held (host, queue_id, login, held_at) VALUES (?, ?, ?, CAST(? AS SIGNED))
+ON DUPLICATE KEY UPDATE login = VALUES(login), held_at = VALUES(held_at);
+
+-- name: held-prune
+-- since: 6
+DELETE FROM vmailkit_held WHERE held_at < CAST(? AS SIGNED) LIMIT 1000;

@@ -39,7 +39,7 @@ Grant parse_grant(std::string_view file_name, std::string_view statement) {
   if (!eat(rest, "GRANT ")) throw bad();
   Grant grant;
   grant.privilege = eat_word(rest);
-  if (grant.privilege == "SELECT" || grant.privilege == "INSERT") {
+  if (grant.privilege == "SELECT" || grant.privilege == "INSERT" || grant.privilege == "UPDATE") {
     const auto close = rest.find(')');
     if (!eat(rest, " (") || close == std::string_view::npos) throw bad();
     for (const auto& column : split(rest.substr(0, close - 2), ',')) {

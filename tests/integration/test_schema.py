@@ -339,6 +339,8 @@ class Grants(SqlTestCase):
                 expected["virtual_users"].add("password")
             if section == "maps":
                 expected["virtual_rules"] = {"id", "kind", "name", "value", "enable"}
+                expected["vmailkit_usage"] = {"subject", "measure", "period", "slot", "writer", "amount", "ends"}
+                expected["vmailkit_held"] = {"host", "queue_id", "login", "held_at"}
             for table, column in sorted(self.columns()):
                 with self.subTest(section=section, table=table, column=column):
                     readable = self.allowed(section, f"SELECT `{column}` FROM {table}")
