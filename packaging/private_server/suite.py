@@ -112,6 +112,7 @@ class Suite:
         dovecot = grp.getgrnam("dovecot").gr_gid
         self.maps = self._daemon("maps", "vmail-mapd", MAPS_UID)
         self.maps.listen("maps", os.path.join(self.queue, "maps"), postfix, 0o660)
+        self.maps.listen("policy", os.path.join(self.queue, "policy"), postfix, 0o660)
         self.auth = self._daemon("auth", "vmail-authd", AUTH_UID)
         self.auth.listen("auth", os.path.join(self.queue, "auth"), postfix, 0o660)
         self.verify = os.path.join(self.run, "auth/verify")

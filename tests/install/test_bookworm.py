@@ -12,7 +12,13 @@ import roots
 QUEUE = "/var/spool/postfix/vmailkit"
 SERVICES = ["vmail-mapd.service", "vmail-authd.service", "vmail-lmtpd.service"]
 # Those that wait for Postfix or Dovecot.
-SOCKETS = ["vmail-mapd.socket", "vmail-authd.socket", "vmail-authd-verify.socket", "vmail-lmtpd.socket"]
+SOCKETS = [
+    "vmail-mapd.socket",
+    "vmail-mapd-policy.socket",
+    "vmail-authd.socket",
+    "vmail-authd-verify.socket",
+    "vmail-lmtpd.socket",
+]
 
 # DESIGN, "Processes, threads, sockets": mode, owner and group of each folder and socket, and the users that get in.
 # Nobody else may, but root.
@@ -29,6 +35,7 @@ FOLDERS = {
 }
 PLACES = {
     f"{QUEUE}/maps": ("660 postfix postfix", {"postfix"}),
+    f"{QUEUE}/policy": ("660 postfix postfix", {"postfix"}),
     f"{QUEUE}/auth": ("660 postfix postfix", {"postfix"}),
     f"{QUEUE}/lmtp": ("660 postfix postfix", {"postfix"}),
     "/run/vmailkit/auth/verify": ("660 vmailkit-auth dovecot", {"vmailkit-auth", "dovecot"}),

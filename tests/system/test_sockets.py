@@ -34,7 +34,7 @@ class Sockets(unittest.TestCase):
     def setUp(self):
         self.postfix = site.postfix.owner
         self.dovecot = dovecot_ids()
-        self.in_queue = {name: os.path.join(site.suite.queue, name) for name in ("maps", "auth", "lmtp")}
+        self.in_queue = {name: os.path.join(site.suite.queue, name) for name in ("maps", "policy", "auth", "lmtp")}
         self.control = {
             os.path.join(site.suite.run, name, "control"): uid
             for name, uid in (("maps", MAPS_UID), ("auth", AUTH_UID), ("store", MAIL_UID))
