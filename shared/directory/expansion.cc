@@ -227,23 +227,23 @@ Answer<Expansion> Expander::expand(std::string_view address, Freshness freshness
   return std::make_shared<Run>(shared_from_this(), freshness, way)->start(address, std::move(later));
 }
 
-bool Expander::is_news(const std::string& key) {
-  if (logged_.count(key) > 0) return false;
+bool Expander::Logged::is_news(const std::string& key) {
+  if (keys.count(key) > 0) return false;
   std::size_t suppressed = 0;
-  if (!throttle_.allow(suppressed)) return false;
-  if (logged_.size() >= kMaxLogged) logged_.clear();
-  logged_.insert(key);
+  if (!throttle.allow(suppressed)) return false;
+  if (keys.size() >= kMaxLogged) keys.clear();
+  keys.insert(key);
   return true;
 }
 
 void Expander::log_dead_end(const std::string& alias, const std::string& key) {
-  if (!is_news(key)) return;
+  if (!dead_ends_.is_news(key)) return;
   log::warning("alias-dead-end: {} leads to {}, which does not exist or is disabled; mail to it comes back",
                printable(alias), printable(key));
 }
 
 void Expander::log_loop(const std::vector<std::string>& way) {
-  if (!is_news(way.front())) return;
+  if (!loops_.is_news(way.front())) return;
   std::string text;
   for (const auto& key : way) text.append(text.empty() ? "" : " to ").append(key);
   log::warning("alias-loop: aliases lead from {}; Postfix cannot deliver what goes there until one of them is removed",

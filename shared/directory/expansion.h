@@ -34,16 +34,21 @@ class Expander : public std::enable_shared_from_this<Expander> {
  private:
   class Run;
 
-  // True: nothing has been logged about it yet.
-  bool is_news(const std::string& key);
+  // What has been logged, by key.
+  struct Logged {
+    std::unordered_set<std::string, SeededHash> keys;
+    log::Throttle throttle;
+    // True: nothing has been logged about it yet, and may be now.
+    bool is_news(const std::string& key);
+  };
   void log_dead_end(const std::string& alias, const std::string& key);
   void log_loop(const std::vector<std::string>& way);
 
   Directory& directory_;
   const Clock& clock_;
   Duration deadline_;
-  std::unordered_set<std::string, SeededHash> logged_;
-  log::Throttle throttle_;
+  Logged dead_ends_;
+  Logged loops_;
 };
 
 }  // namespace vmail::directory
