@@ -152,6 +152,18 @@ int alias_list(const App& app, const std::string& argument) {
   return 0;
 }
 
+int catch_all_list(const App& app) {
+  const auto connection = connect(app);
+  Json rows = Json::array();
+  for (const auto& alias : Catalog(*connection).aliases("")) {
+    if (alias.source.substr(0, 1) != "@") continue;
+    rows.push_back(
+        {{"domain", alias.source.substr(1)}, {"destination", alias.destination}, {"enabled", alias.enabled}});
+  }
+  app.output.table({{"domain", "DOMAIN"}, {"destination", "TO"}, {"enabled", "ENABLED"}}, rows);
+  return 0;
+}
+
 int alias_show(const App& app, const std::string& argument) {
   const std::string source = alias_key(argument);
   const auto connection = connect(app);
@@ -198,8 +210,12 @@ int alias_remove(const App& app, const std::string& argument, const std::string&
   ChangedView after(catalog);
   after.set_destinations(source, left);
   if (left.empty()) {
-    refuse_dangling(dangling_after(catalog, after, source, app.settings.addresses.recipient_delimiter),
-                    fmt::format("the alias {} cannot be removed", source));
+    const std::string what = fmt::format("the alias {} cannot be removed", source);
+    refuse_dangling(dangling_after(catalog, after, source, app.settings.addresses.recipient_delimiter), what);
+    RuleTable rules(*connection);
+    const bool nowhere = !trace(after, source, app.settings.addresses.recipient_delimiter).dead_ends.empty();
+    if (nowhere) refuse_rules(rules.leading_to(source), what);
+    rules.remove(rules.named(RuleKind::Protect, source));
   }
   for_each(*connection, removed, "DELETE FROM virtual_aliases WHERE id = ?");
   tell_daemons(app, {source});

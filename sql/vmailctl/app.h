@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "shared/config/settings.h"
+#include "shared/directory/rules.h"
 #include "shared/mysql/connection.h"
+#include "sql/vmailctl/catalog.h"
 #include "sql/vmailctl/output.h"
 
 namespace vmail::sql {
@@ -57,6 +59,21 @@ int alias_list(const App& app, const std::string& domain);  // all domains when 
 int alias_show(const App& app, const std::string& source);
 int alias_remove(const App& app, const std::string& source, const std::string& destination);  // all when empty
 int alias_enable(const App& app, const std::string& source, const std::string& destination, bool enable);
+
+int catch_all_list(const App& app);
+
+// extra_domain_commands.cc: alias domains and relay domains. `target`: of an alias domain.
+int extra_domain_add(const App& app, DomainKind kind, const std::string& name, const std::string& target);
+int extra_domain_list(const App& app, DomainKind kind);
+int extra_domain_remove(const App& app, DomainKind kind, const std::string& name);
+int extra_domain_enable(const App& app, DomainKind kind, const std::string& name, bool enable);
+
+// rule_commands.cc. `name` of a list: all when empty; `value`: all of that name when empty.
+int rule_add(const App& app, directory::RuleKind kind, const std::string& name, const std::string& value);
+int rule_list(const App& app, const std::vector<directory::RuleKind>& kinds, const std::string& name);
+int rule_remove(const App& app, directory::RuleKind kind, const std::string& name, const std::string& value);
+int rule_enable(const App& app, directory::RuleKind kind, const std::string& name, const std::string& value,
+                bool enable);
 
 // daemon_commands.cc. `only`: the daemon of that section (maps, auth, store); all when empty. The exit status of the
 // first, and of the second with `check`, is what monitoring expects: 0 good, 1 warning, 2 critical, 3 unknown.

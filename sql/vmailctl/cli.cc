@@ -9,8 +9,9 @@
 #include "shared/base/text.h"
 #include "shared/config/config.h"
 #include "sql/vmailctl/app.h"
+#include "sql/vmailctl/failure.h"
 #include "sql/vmailctl/health.h"
-#include "sql/vmailctl/refusal.h"
+#include "sql/vmailctl/rule_objects.h"
 
 namespace vmail::sql {
 namespace {
@@ -25,6 +26,7 @@ struct Arguments {
   bool json = false;
   std::string name;
   std::string second;
+  std::string direction;
   std::vector<std::string> names;
   std::string from;
   std::string fate;
@@ -121,32 +123,94 @@ void add_user(CLI::App& program, Arguments& a) {
             [&a](const App& app) { return user_passwd(app, a.name); }));
 }
 
-void add_alias(CLI::App& program, Arguments& a) {
-  CLI::App* alias =
-      program.add_subcommand("alias", "Addresses that lead to others; @domain is a catch-all")->require_subcommand(1);
+// A catch-all is the alias of "@DOMAIN".
+void add_aliases(CLI::App& program, Arguments& a, bool catch_all) {
+  CLI::App* object = program
+                         .add_subcommand(catch_all ? "catch-all" : "alias",
+                                         catch_all ? "Where mail for a domain's other addresses goes"
+                                                   : "Addresses that lead to others")
+                         ->require_subcommand(1);
+  const auto source = [&a, catch_all] { return catch_all && a.name.substr(0, 1) != "@" ? '@' + a.name : a.name; };
   const auto named = [&](CLI::App* sub) {
-    sub->add_option("SOURCE", a.name, "The address, or @domain")->required();
+    sub->add_option(catch_all ? "DOMAIN" : "SOURCE", a.name, catch_all ? "The domain" : "The address, or @domain")
+        ->required();
     return sub;
   };
   const auto with_second = [&](CLI::App* sub) {
     named(sub)->add_option("DESTINATION", a.second, "Only this destination");
     return sub;
   };
-  named(add(*alias, a, "add", "Add destinations to an alias",
-            [&a](const App& app) { return alias_add(app, a.name, a.names); }))
+  named(add(*object, a, "add", "Add destinations",
+            [&a, source](const App& app) { return alias_add(app, source(), a.names); }))
       ->add_option("DESTINATION", a.names, "Where it leads")
       ->required();
-  add(*alias, a, "list", "All aliases, or those of a domain", [&a](const App& app) {
-    return alias_list(app, a.name);
-  })->add_option("DOMAIN", a.name, "The domain");
-  named(add(*alias, a, "show", "One alias, and where it leads in the end",
-            [&a](const App& app) { return alias_show(app, a.name); }));
-  with_second(add(*alias, a, "remove", "Remove an alias, or one of its destinations",
-                  [&a](const App& app) { return alias_remove(app, a.name, a.second); }));
-  with_second(add(*alias, a, "enable", "Switch an alias on",
-                  [&a](const App& app) { return alias_enable(app, a.name, a.second, true); }));
-  with_second(add(*alias, a, "disable", "Switch an alias off",
-                  [&a](const App& app) { return alias_enable(app, a.name, a.second, false); }));
+  if (catch_all) {
+    add(*object, a, "list", "All of them", catch_all_list);
+  } else {
+    add(*object, a, "list", "All aliases, or those of a domain", [&a](const App& app) {
+      return alias_list(app, a.name);
+    })->add_option("DOMAIN", a.name, "The domain");
+  }
+  named(add(*object, a, "show", "One, and where it leads in the end",
+            [source](const App& app) { return alias_show(app, source()); }));
+  with_second(add(*object, a, "remove", "Remove one, or one of its destinations",
+                  [&a, source](const App& app) { return alias_remove(app, source(), a.second); }));
+  with_second(add(*object, a, "enable", "Switch one on",
+                  [&a, source](const App& app) { return alias_enable(app, source(), a.second, true); }));
+  with_second(add(*object, a, "disable", "Switch one off",
+                  [&a, source](const App& app) { return alias_enable(app, source(), a.second, false); }));
+}
+
+void add_extra_domains(CLI::App& program, Arguments& a, DomainKind kind, const char* name, const char* help) {
+  CLI::App* object = program.add_subcommand(name, help)->require_subcommand(1);
+  const auto named = [&](CLI::App* sub) {
+    sub->add_option("DOMAIN", a.name, "The domain")->required();
+    return sub;
+  };
+  CLI::App* added = named(add(*object, a, "add", "Add one",
+                              [&a, kind](const App& app) { return extra_domain_add(app, kind, a.name, a.second); }));
+  if (kind == DomainKind::Alias) {
+    added->add_option("TARGET", a.second, "The domain of ours whose addresses it has")->required();
+  }
+  add(*object, a, "list", "All of them", [kind](const App& app) { return extra_domain_list(app, kind); });
+  named(add(*object, a, "remove", "Remove one",
+            [&a, kind](const App& app) { return extra_domain_remove(app, kind, a.name); }));
+  named(add(*object, a, "enable", "Switch one on",
+            [&a, kind](const App& app) { return extra_domain_enable(app, kind, a.name, true); }));
+  named(add(*object, a, "disable", "Switch one off: it then counts as not ours",
+            [&a, kind](const App& app) { return extra_domain_enable(app, kind, a.name, false); }));
+}
+
+void add_rules(CLI::App& program, Arguments& a, const RuleObject& object) {
+  CLI::App* parent = program.add_subcommand(object.name, object.help)->require_subcommand(1);
+  std::vector<directory::RuleKind> all;
+  for (const auto& [word, kind] : object.kinds) all.push_back(kind);
+  const auto kind = [&a, &object] { return object.kinds.at(a.direction); };
+  const auto value = [&a, &object] { return object.value_name[0] == '\0' ? object.fixed : a.second; };
+  const auto with = [&](CLI::App* sub, bool value_required) {
+    if (object.kinds.size() > 1) {
+      sub->add_option("WHICH", a.direction, "Which of the two")->required()->check(CLI::IsMember(object.kinds));
+    }
+    sub->add_option("NAME", a.name, object.name_help)->required();
+    if (object.value_name[0] == '\0') return;
+    CLI::Option* option = sub->add_option(object.value_name, a.second, object.value_help);
+    if (value_required) option->required();
+  };
+  with(add(*parent, a, "add", "Add a rule",
+           [&a, kind, value](const App& app) { return rule_add(app, kind(), a.name, value()); }),
+       true);
+  add(*parent, a, "list", "All of them, or those of a name", [&a, all](const App& app) {
+    return rule_list(app, all, a.name);
+  })->add_option("NAME", a.name, object.name_help);
+  with(add(*parent, a, "remove", "Remove what is said of a name, or one of it",
+           [&a, kind](const App& app) { return rule_remove(app, kind(), a.name, a.second); }),
+       false);
+  with(add(*parent, a, "enable", "Switch it on",
+           [&a, kind](const App& app) { return rule_enable(app, kind(), a.name, a.second, true); }),
+       false);
+  with(add(*parent, a, "disable", "Switch it off",
+           [&a, kind](const App& app) { return rule_enable(app, kind(), a.name, a.second, false); }),
+       false);
 }
 
 void add_daemons(CLI::App& program, Arguments& a) {
@@ -179,41 +243,6 @@ bool is_for_monitoring(const CLI::App& program) {
          (program.got_subcommand("cache") && program.get_subcommand("cache")->got_subcommand("stats"));
 }
 
-// Tells what the exception that is being handled says, and returns its exit status.
-int tell_exception(Output& output) {
-  try {
-    throw;
-  } catch (const Refusal& refusal) {
-    output.error(refusal.what(), refusal.hint());
-    return 1;
-  } catch (const config::Error& error) {
-    output.error(error.what(), "");
-    return EX_CONFIG;
-  } catch (const mysql::Error& error) {
-    switch (error.kind()) {
-      case mysql::ErrorKind::Lost:
-      case mysql::ErrorKind::Timeout:
-        output.error(error.what(), "");
-        return EX_UNAVAILABLE;
-      case mysql::ErrorKind::Denied:
-        output.error(error.what(),
-                     "vmailctl logs in as admin.database_user of vmailkit.toml (root by UNIX-socket authentication by "
-                     "default: run it as root).");
-        return EX_CONFIG;
-      case mysql::ErrorKind::Duplicate:
-        output.error(error.what(),
-                     "The database takes another row for the same: its collation ignores case and accents.");
-        return 1;
-      default:
-        output.error(error.what(), "");
-        return 1;
-    }
-  } catch (const std::exception& error) {
-    output.error(error.what(), "");
-    return 1;
-  }
-}
-
 int run_command(const Arguments& arguments, Output& output) {
   const config::Settings settings = arguments.needs_settings ? config::load(arguments.file) : config::Settings{};
   return arguments.command({settings, output});
@@ -222,7 +251,7 @@ int run_command(const Arguments& arguments, Output& output) {
 }  // namespace
 
 int run(int argc, char** argv) {
-  CLI::App program("vmailctl: domains, users, aliases, schema and daemons of vmailkit", "vmailctl");
+  CLI::App program("vmailctl: domains, users, aliases, rules, schema and daemons of vmailkit", "vmailctl");
   Arguments arguments;
   program.add_option("--config", arguments.file, "Configuration file")->capture_default_str();
   program.add_flag("--json", arguments.json, "For programs: one JSON value on standard output");
@@ -231,7 +260,11 @@ int run(int argc, char** argv) {
   add_schema(program, arguments);
   add_domain(program, arguments);
   add_user(program, arguments);
-  add_alias(program, arguments);
+  add_aliases(program, arguments, false);
+  add_aliases(program, arguments, true);
+  add_extra_domains(program, arguments, DomainKind::Alias, "alias-domain", "Domains with the addresses of another");
+  add_extra_domains(program, arguments, DomainKind::Relay, "relay-domain", "Domains whose mail is passed on");
+  for (const auto& object : rule_objects()) add_rules(program, arguments, object);
   add_daemons(program, arguments);
   try {
     program.parse(argc, argv);

@@ -27,6 +27,15 @@ Json as_json(const Domain& domain) {
   return json;
 }
 
+// Those that go as well are in nobody's way.
+void refuse_rules_from_elsewhere(std::vector<Rule> leading, const std::vector<Rule>& gone, const std::string& what) {
+  const auto goes_too = [&](const Rule& rule) {
+    return std::any_of(gone.begin(), gone.end(), [&](const Rule& other) { return other.id == rule.id; });
+  };
+  leading.erase(std::remove_if(leading.begin(), leading.end(), goes_too), leading.end());
+  refuse_rules(leading, what);
+}
+
 Domain require_domain(Catalog& catalog, const std::string& name) {
   auto domain = catalog.domain(name);
   if (!domain)
@@ -41,13 +50,7 @@ int domain_add(const App& app, const std::string& argument) {
   const std::string written = fold_case(argument);
   const auto connection = connect(app);
   Catalog catalog(*connection);
-  if (const auto there = catalog.domain(name)) {
-    throw Refusal(fmt::format("{} is there already, as {} domain", there->name,
-                              there->kind == DomainKind::Own     ? "our own"
-                              : there->kind == DomainKind::Alias ? "an alias"
-                                                                 : "a relay"),
-                  fmt::format("vmailctl domain show {}", there->name));
-  }
+  refuse_existing_domain(catalog, name);
   catalog.require_upgraded();
   const mysql::Value row[] = {written};
   connection->query("INSERT INTO virtual_domains (name, enable) VALUES (?, 1)", row);
@@ -100,9 +103,8 @@ int domain_remove(const App& app, const std::string& argument, bool with_users, 
   catalog.require_upgraded();
 
   if (const auto alias_domains = catalog.alias_domains_of(name); !alias_domains.empty()) {
-    throw Refusal(
-        fmt::format("{} is the target of the alias domain {}", domain.name, alias_domains[0].name),
-        fmt::format("Remove that first: DELETE FROM virtual_alias_domains WHERE target = '{}';", domain.name));
+    throw Refusal(fmt::format("{} is the target of the alias domain {}", domain.name, alias_domains[0].name),
+                  fmt::format("Remove that first: vmailctl alias-domain remove {}", alias_domains[0].name));
   }
   if ((domain.users > 0 || domain.aliases > 0) && !with_users) {
     throw Refusal(fmt::format("{} still has {} users and {} aliases", domain.name, domain.users, domain.aliases),
@@ -114,7 +116,12 @@ int domain_remove(const App& app, const std::string& argument, bool with_users, 
     const bool goes_too = std::any_of(own.begin(), own.end(), [&](const Alias& other) { return other.id == alias.id; });
     if (!goes_too) from_elsewhere.push_back(std::move(alias));
   }
-  refuse_dangling(from_elsewhere, fmt::format("{} cannot be removed", domain.name));
+  const std::string what = fmt::format("{} cannot be removed", domain.name);
+  refuse_dangling(from_elsewhere, what);
+  RuleTable rules(*connection);
+  const auto rules_about = rules.about('@' + name);
+  refuse_rules_from_elsewhere(rules.leading_to('@' + name), rules_about, what);
+  if (!with_users) refuse_rules(rules_about, what);
 
   const auto users = catalog.users(domain.id);
   MailRemover remover(app, users, fate, fmt::format("the mail of the {} users of {}", users.size(), domain.name));
@@ -131,6 +138,7 @@ int domain_remove(const App& app, const std::string& argument, bool with_users, 
     const mysql::Value user_id[] = {user.id};
     connection->query("DELETE FROM virtual_users WHERE id = ?", user_id);
   }
+  rules.remove(rules_about);
   // Its aliases go with it (ON DELETE CASCADE).
   connection->query("DELETE FROM virtual_domains WHERE id = ?", id);
   tell_daemons(app, {'@' + name});

@@ -7,6 +7,7 @@
 #include "shared/base/text.h"
 #include "shared/directory/idn.h"
 #include "sql/vmailctl/refusal.h"
+#include "sql/vmailctl/rule_objects.h"
 
 namespace vmail::sql {
 namespace {
@@ -20,6 +21,21 @@ std::optional<std::string> why_not_a_new_domain(const std::string& domain) {
       return "internationalised names (IDNA 2008) do not have these characters";
   }
   return std::nullopt;
+}
+
+struct Named {
+  std::string name;
+  std::string command;  // that removes it
+};
+void refuse_named(const std::vector<Named>& things, const std::string& what, const char* why) {
+  if (things.empty()) return;
+  std::string names, commands;
+  for (std::size_t i = 0; i < std::min(things.size(), kMostNamed); ++i) {
+    names += (i == 0 ? "" : ", ") + things[i].name;
+    commands += "\n    " + things[i].command;
+  }
+  if (things.size() > kMostNamed) names += fmt::format(" and {} more", things.size() - kMostNamed);
+  throw Refusal(fmt::format("{}: {}: {}", what, why, names), "Remove or redirect them first:" + commands);
 }
 
 }  // namespace
@@ -86,6 +102,16 @@ Domain require_own_domain(Catalog& catalog, const std::string& name) {
   return std::move(*domain);
 }
 
+void refuse_existing_domain(Catalog& catalog, const std::string& name) {
+  const auto there = catalog.domain(name);
+  if (!there) return;
+  throw Refusal(fmt::format("{} is there already, as {} domain", there->name,
+                            there->kind == DomainKind::Own     ? "our own"
+                            : there->kind == DomainKind::Alias ? "an alias"
+                                                               : "a relay"),
+                fmt::format("vmailctl domain show {}", there->name));
+}
+
 std::vector<Alias> dangling_after(Catalog& catalog, AliasView& after, const std::string& gone,
                                   const std::string& delimiters) {
   const std::string domain = gone.substr(gone.rfind('@') + 1);
@@ -107,16 +133,21 @@ std::vector<Alias> dangling_after(Catalog& catalog, AliasView& after, const std:
 }
 
 void refuse_dangling(const std::vector<Alias>& dangling, const std::string& what) {
-  if (dangling.empty()) return;
-  std::string names, commands;
-  for (std::size_t i = 0; i < std::min(dangling.size(), kMostNamed); ++i) {
-    names += (i == 0 ? "" : ", ") + printable(dangling[i].source);
-    commands += fmt::format("\n    vmailctl alias remove {} {}", printable(dangling[i].source),
-                            printable(dangling[i].destination));
+  std::vector<Named> named;
+  for (const auto& alias : dangling) {
+    const std::string source = printable(alias.source);
+    named.push_back({source, fmt::format("vmailctl alias remove {} {}", source, printable(alias.destination))});
   }
-  if (dangling.size() > kMostNamed) names += fmt::format(" and {} more", dangling.size() - kMostNamed);
-  throw Refusal(fmt::format("{}: aliases still lead there: {}", what, names),
-                "Remove or redirect them first:" + commands);
+  refuse_named(named, what, "aliases still lead there");
+}
+
+void refuse_rules(const std::vector<Rule>& rules, const std::string& what) {
+  std::vector<Named> named;
+  for (const auto& rule : rules) {
+    named.push_back({fmt::format("{} {}", directory::word(rule.kind), printable(rule.name)),
+                     command_line(rule.kind, "remove", rule.name, rule.value)});
+  }
+  refuse_named(named, what, "rules still name it");
 }
 
 }  // namespace vmail::sql

@@ -7,6 +7,7 @@
 #include "shared/base/address.h"
 #include "sql/vmailctl/alias_graph.h"
 #include "sql/vmailctl/catalog.h"
+#include "sql/vmailctl/rules.h"
 
 namespace vmail::sql {
 
@@ -24,11 +25,16 @@ std::string spelled(const std::string& key, const Domain& domain);
 // The domain, which must be one of ours; what to do otherwise.
 Domain require_own_domain(Catalog& catalog, const std::string& name);
 
+// Refusal when there is a domain of that name, of whatever kind.
+void refuse_existing_domain(Catalog& catalog, const std::string& name);
+
 // The aliases that led somewhere and would lead nowhere after the change. `gone`: the address, or "@domain", that is no
 // longer there.
 std::vector<Alias> dangling_after(Catalog& catalog, AliasView& after, const std::string& gone,
                                   const std::string& delimiters);
 // Refusal that names them and how to remove them, when there are any.
 void refuse_dangling(const std::vector<Alias>& dangling, const std::string& what);
+// The same of rules that would be about nothing, or lead to nothing.
+void refuse_rules(const std::vector<Rule>& rules, const std::string& what);
 
 }  // namespace vmail::sql

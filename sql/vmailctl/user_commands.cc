@@ -61,6 +61,17 @@ void refuse_taken(const App& app, Catalog& catalog, const std::string& text, con
   }
 }
 
+// Those that go with the user. An alias at the same address keeps what is about it.
+std::vector<Rule> rules_of_user(Catalog& catalog, RuleTable& rules, const std::string& address) {
+  auto about = rules.about(address);
+  if (catalog.aliases_at(address).empty()) return about;
+  const auto stays = [](const Rule& rule) {
+    return rule.kind != RuleKind::SendAs && rule.kind != RuleKind::Limit && rule.kind != RuleKind::Quota;
+  };
+  about.erase(std::remove_if(about.begin(), about.end(), stays), about.end());
+  return about;
+}
+
 // The row is gone since an earlier time; its mail may be there yet.
 int remove_leftover(const App& app, Catalog& catalog, const std::string& address, std::optional<MailFate> fate) {
   MailTree tree(app.settings);
@@ -137,10 +148,14 @@ int user_remove(const App& app, const std::string& argument, std::optional<MailF
   const auto user = catalog.user(address);
   if (!user) return remove_leftover(app, catalog, address, fate);
 
+  const std::string what = fmt::format("{} cannot be removed", address);
   ChangedView after(catalog);
   after.remove_mailbox(address);
-  refuse_dangling(dangling_after(catalog, after, address, app.settings.addresses.recipient_delimiter),
-                  fmt::format("{} cannot be removed", address));
+  refuse_dangling(dangling_after(catalog, after, address, app.settings.addresses.recipient_delimiter), what);
+  RuleTable rules(*connection);
+  const bool nowhere = !trace(after, address, app.settings.addresses.recipient_delimiter).dead_ends.empty();
+  if (nowhere) refuse_rules(rules.leading_to(address), what);
+  const auto own_rules = rules_of_user(catalog, rules, address);
   MailRemover remover(app, {*user}, fate, fmt::format("the mail of {}", address));
 
   // Disabled first, so that nothing new comes in; the row goes last. Interrupted in between, the same command goes on.
@@ -149,6 +164,8 @@ int user_remove(const App& app, const std::string& argument, std::optional<MailF
   tell_daemons(app, {address});
   Json result = {{"removed", user->address}};
   result.update(remover.remove(*user));
+  // With its rules: the next owner of the address is to have none of its rights.
+  rules.remove(own_rules);
   connection->query("DELETE FROM virtual_users WHERE id = ?", id);
   tell_daemons(app, {address});
   app.output.done(fmt::format("Removed user {}.{}", user->address, remover.summary()), result);

@@ -1,0 +1,102 @@
+#include "sql/vmailctl/rule_objects.h"
+
+#include "shared/base/text.h"
+
+namespace vmail::sql {
+
+using directory::RuleKind;
+
+const std::vector<RuleObject>& rule_objects() {
+  static const std::vector<RuleObject> objects = {
+      {"transport",
+       "Where mail is sent on to",
+       {{"", RuleKind::Transport}},
+       "An address, DOMAIN, .DOMAIN (below it), *",
+       "TRANSPORT",
+       "transport:nexthop, such as 'smtp:[relay.example]:25'"},
+      {"send-as",
+       "Further addresses that a user may send as",
+       {{"", RuleKind::SendAs}},
+       "The login",
+       "ADDRESS",
+       "An address, @DOMAIN or *"},
+      {"bcc",
+       "Copies of all mail of a sender or for a recipient",
+       {{"sender", RuleKind::SenderBcc}, {"recipient", RuleKind::RecipientBcc}},
+       "An address or @DOMAIN",
+       "ADDRESS",
+       "Who gets the copies"},
+      {"relay",
+       "The relay for mail of a sender",
+       {{"", RuleKind::SenderRelay}},
+       "An address, @DOMAIN or <>",
+       "HOST",
+       "Such as '[relay.example]:587'"},
+      {"canonical",
+       "Addresses that are rewritten",
+       {{"sender", RuleKind::SenderCanonical}, {"recipient", RuleKind::RecipientCanonical}},
+       "An address or @DOMAIN",
+       "ADDRESS",
+       "What it becomes; @DOMAIN for that of a domain"},
+      {"access",
+       "What happens to mail for a recipient",
+       {{"", RuleKind::RecipientAccess}},
+       "An address, DOMAIN or .DOMAIN (below it)",
+       "ACTION",
+       "As in access(5), such as 'REJECT no longer here'"},
+      {"protect",
+       "Who may write to an alias",
+       {{"", RuleKind::Protect}},
+       "The alias",
+       "WHO",
+       "members, domain, an address or @DOMAIN"},
+      {"external",
+       "Who has no mail from (in) or to (out) other domains",
+       {{"in", RuleKind::ExternalIn}, {"out", RuleKind::ExternalOut}},
+       "An address or DOMAIN",
+       "",
+       "",
+       "no"},
+      {"quota",
+       "How much a mailbox may hold",
+       {{"", RuleKind::Quota}},
+       "An address or @DOMAIN",
+       "SIZE",
+       "Bytes, or with K, M, G or T; 0: no quota"},
+  };
+  return objects;
+}
+
+namespace {
+
+struct Place {
+  std::string object;
+  std::string direction;
+};
+Place place_of(RuleKind kind) {
+  for (const auto& object : rule_objects()) {
+    for (const auto& [word, each] : object.kinds) {
+      if (each == kind) return {object.name, word};
+    }
+  }
+  return {"limits", ""};
+}
+
+}  // namespace
+
+std::string object_of(RuleKind kind) {
+  return place_of(kind).object;
+}
+
+std::string command_line(RuleKind kind, const char* verb, const std::string& name, const std::string& value) {
+  const Place place = place_of(kind);
+  std::string line = "vmailctl " + place.object + ' ' + verb;
+  for (const std::string& word : {place.direction, printable(name), printable(value)}) {
+    if (word.empty()) continue;
+    const bool plain = word.find_first_of(" *<>[];'") == std::string::npos;
+    line += plain ? ' ' + word : " '" + word + '\'';
+  }
+  return line;
+}
+
+}  // namespace vmail::sql
