@@ -1,20 +1,14 @@
-// One connection of a Postfix process: requests in, replies out in their order, one question at a time. Postfix keeps
-// hundreds of these open and idle; an idle one owns no buffer and is never closed by us (a client that finds its
-// connection closed may answer its mail with 451).
+// Look-ups over one connection: the frame is in request_session.h.
 #pragma once
 
 #include <optional>
-#include <string>
-#include <string_view>
+#include <utility>
 
-#include "shared/socketmap/codec.h"
+#include "postfix-maps/request_session.h"
 #include "shared/base/move_only_function.h"
-#include "shared/runtime/channel.h"
+#include "shared/socketmap/codec.h"
 
 namespace vmail::socketmap {
-
-// A request that has begun must be whole after this time.
-inline constexpr std::chrono::seconds kRequestDeadline{30};
 
 using Later = MoveOnlyFunction<void(const Reply&)>;
 // Who answers. A request is valid during the call only. Loop thread only.
@@ -27,26 +21,18 @@ class Answerer {
   virtual std::optional<Reply> ask(const Request& request, Later later) = 0;
 };
 
-class SocketmapSession final : public Session {
- public:
-  // `answerer` is shared by all sessions and outlives them; `channel` owns this session.
-  SocketmapSession(Channel& channel, Answerer& answerer) : channel_(channel), answerer_(answerer) {}
-
-  void on_bytes(std::string_view bytes) override;
-  void on_end_of_input() override;
-  void on_drain() override;
-
- private:
-  void work(std::string_view input);
-  void answered(const Reply& reply);
-
-  Channel& channel_;
-  Answerer& answerer_;
-  Decoder decoder_;
-  std::string unread_;      // came while a question was out
-  bool asking_ = false;     // a question is out
-  bool half_ = false;       // the deadline of a half request is running
-  bool finishing_ = false;  // close when what has come is answered
+struct Protocol {
+  using Decoder = socketmap::Decoder;
+  using Answerer = socketmap::Answerer;
+  using Reply = socketmap::Reply;
+  static constexpr const char* kName = "socketmap";
+  // What is known already costs no memory, not even that of a call that might come later.
+  template <class MakeLater>
+  static std::optional<Reply> ask(Answerer& answerer, const Request& request, MakeLater make_later) {
+    auto reply = answerer.recall(request);
+    return reply ? std::move(reply) : answerer.ask(request, make_later());
+  }
 };
+using SocketmapSession = RequestSession<Protocol>;
 
 }  // namespace vmail::socketmap
