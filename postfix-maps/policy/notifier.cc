@@ -110,6 +110,9 @@ class Notifier::Conversation : public std::enable_shared_from_this<Conversation>
         step_ = Step::Taken;
         return say(mail_.data + ".\r\n");
       case Step::Taken:
+        step_ = Step::Farewell;  // the mail is taken, whatever comes now
+        return say("QUIT\r\n");
+      case Step::Farewell:
         return end("");
     }
   }
@@ -124,10 +127,10 @@ class Notifier::Conversation : public std::enable_shared_from_this<Conversation>
     deadline_.cancel();
     asio::error_code ignored;
     socket_.close(ignored);
-    if (auto ended = std::exchange(ended_, nullptr)) ended(failure);
+    if (auto ended = std::exchange(ended_, nullptr)) ended(step_ == Step::Farewell ? "" : failure);
   }
 
-  enum class Step { Greeting, Hello, Recipient, Text, Taken };  // whose reply is awaited
+  enum class Step { Greeting, Hello, Recipient, Text, Taken, Farewell };  // whose reply is awaited
 
   asio::ip::tcp::socket socket_;
   Timer deadline_;
