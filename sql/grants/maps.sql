@@ -13,9 +13,9 @@ GRANT EXECUTE ON FUNCTION mailserver.vmailkit_triggers TO 'vmailkit-maps'@'local
 GRANT EXECUTE ON PROCEDURE mailserver.vmailkit_prune TO 'vmailkit-maps'@'localhost';
 GRANT SELECT (subject, measure, period, slot, writer, amount, ends) ON mailserver.vmailkit_usage TO 'vmailkit-maps'@'localhost';
 GRANT INSERT (subject, measure, period, slot, writer, amount, ends) ON mailserver.vmailkit_usage TO 'vmailkit-maps'@'localhost';
-GRANT UPDATE (amount) ON mailserver.vmailkit_usage TO 'vmailkit-maps'@'localhost';
+GRANT UPDATE (subject, measure, period, slot, writer, amount, ends) ON mailserver.vmailkit_usage TO 'vmailkit-maps'@'localhost';
 GRANT DELETE ON mailserver.vmailkit_usage TO 'vmailkit-maps'@'localhost';
 GRANT SELECT (host, queue_id, login, held_at) ON mailserver.vmailkit_held TO 'vmailkit-maps'@'localhost';
 GRANT INSERT (host, queue_id, login, held_at) ON mailserver.vmailkit_held TO 'vmailkit-maps'@'localhost';
-GRANT UPDATE (login, held_at) ON mailserver.vmailkit_held TO 'vmailkit-maps'@'localhost';
+GRANT UPDATE (host, queue_id, login, held_at) ON mailserver.vmailkit_held TO 'vmailkit-maps'@'localhost';
 GRANT DELETE ON mailserver.vmailkit_held TO 'vmailkit-maps'@'localhost';
