@@ -82,6 +82,17 @@ Place place_of(RuleKind kind) {
   return {"limits", ""};
 }
 
+// For a shell.
+std::string quoted(const std::string& word) {
+  if (word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@.:/+=_-") ==
+      std::string::npos) {
+    return word;
+  }
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string(R"('\'')") : std::string(1, c);
+  return text + '\'';
+}
+
 }  // namespace
 
 std::string object_of(RuleKind kind) {
@@ -93,8 +104,7 @@ std::string command_line(RuleKind kind, const char* verb, const std::string& nam
   std::string line = "vmailctl " + place.object + ' ' + verb;
   for (const std::string& word : {place.direction, printable(name), printable(value)}) {
     if (word.empty()) continue;
-    const bool plain = word.find_first_of(" *<>[];'") == std::string::npos;
-    line += plain ? ' ' + word : " '" + word + '\'';
+    line += ' ' + quoted(word);
   }
   return line;
 }
