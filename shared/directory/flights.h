@@ -24,8 +24,10 @@ namespace vmail::directory {
 
 constexpr std::size_t kStatementsOut = 2;
 constexpr std::size_t kKeysOut = 128;  // of one statement, but for the last flight's
-// For no longer than this does anybody wait for others' statements: they may be slow ones.
-constexpr Duration kGathering = std::chrono::milliseconds(1);
+// For no longer than this does anybody wait for as many as went together the last time.
+constexpr Duration kGathering = std::chrono::microseconds(200);
+// And for no longer than this for others' statements: they may be slow ones.
+constexpr Duration kPatience = std::chrono::milliseconds(1);
 
 template <class Row>
 class Flights : public std::enable_shared_from_this<Flights<Row>> {
@@ -84,17 +86,19 @@ class Flights : public std::enable_shared_from_this<Flights<Row>> {
   using FlightPtr = std::shared_ptr<Flight>;
   using Batch = std::vector<std::pair<std::string, FlightPtr>>;
 
-  // Sends a statement for those who wait, unless enough are out; `gathered`: they have waited for long enough.
-  void depart(bool gathered) {
-    while (!waiting_.empty()) {
-      if (out_ >= (gathered ? statements_ : kStatementsOut)) return gather();
+  // Sends a statement for those who wait, unless it is better to wait; `waited`: they have, for long enough.
+  void depart(bool waited) {
+    while (!waiting_.empty() && out_ < statements_) {
+      const bool together = waiting_.size() >= expected_ && out_ < kStatementsOut;
+      if (!together && !waited) return wait(out_ < kStatementsOut ? kGathering : kPatience);
+      expected_ = waiting_.size();
       send(board());
     }
   }
 
-  void gather() {
+  void wait(Duration patience) {
     if (std::exchange(armed_, true)) return;
-    timer_.start(kGathering, [weak = this->weak_from_this()] {
+    timer_.start(patience, [weak = this->weak_from_this()] {
       const auto self = weak.lock();
       if (!self) return;
       self->armed_ = false;
@@ -159,7 +163,8 @@ class Flights : public std::enable_shared_from_this<Flights<Row>> {
   Tower tower_;
   std::unordered_map<std::string, FlightPtr, SeededHash> flights_;  // by the first key of the ladder
   Batch waiting_;
-  std::size_t out_ = 0;  // statements
+  std::size_t out_ = 0;       // statements
+  std::size_t expected_ = 1;  // flights that will go together: as many as the last time
   bool armed_ = false;
   Timer timer_;
 };
