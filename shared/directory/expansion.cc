@@ -25,7 +25,9 @@ class Expander::Run : public std::enable_shared_from_this<Run> {
       : expander_(std::move(expander)),
         freshness_(freshness),
         way_(way),
-        deadline_(expander_->clock_.now() + expander_->deadline_) {}
+        deadline_(expander_->clock_.now() + expander_->deadline_),
+        visited_(0, expander_->hash_),
+        mailboxes_(0, expander_->hash_) {}
 
   Answer<Expansion> start(std::string_view address, Later<Expansion> later) {
     visit(std::string(address));

@@ -47,6 +47,7 @@ class Expander : public std::enable_shared_from_this<Expander> {
   Directory& directory_;
   const Clock& clock_;
   Duration deadline_;
+  const SeededHash hash_;  // of the tables of each run
   Logged dead_ends_;
   Logged loops_;
 };
