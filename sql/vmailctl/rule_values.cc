@@ -5,6 +5,7 @@
 #include <array>
 
 #include "shared/base/text.h"
+#include "shared/config/limit.h"
 #include "sql/vmailctl/rule_checks.h"
 
 namespace vmail::sql {
@@ -94,19 +95,9 @@ std::string why_not_a_transport(std::string_view text) {
 }
 
 std::string why_not_a_size(std::string_view text) {
-  constexpr const char* kForm = "it is a number of bytes, or one with K, M, G or T, such as 500M; 0: no quota";
-  std::string_view digits = text;
-  int shift = 0;
-  if (!digits.empty()) {
-    const auto unit = std::string_view("KMGT").find(digits.back());
-    if (unit != std::string_view::npos) {
-      digits.remove_suffix(1);
-      shift = 10 * (static_cast<int>(unit) + 1);
-    }
-  }
-  const auto number = parse_number(digits);
-  if (!number) return kForm;
-  return *number <= (std::uint64_t{1} << 60) >> shift ? "" : "it is more than any disk holds";
+  const auto size = config::parse_size(text);
+  if (!size) return "it is a number of bytes, or one with K, M, G or T, such as 500M; 0: no quota";
+  return *size <= std::uint64_t{1} << 60 ? "" : "it is more than any disk holds";
 }
 
 std::string why_not_an_action(std::string_view text, bool ours, std::string& address) {
