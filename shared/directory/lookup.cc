@@ -211,7 +211,7 @@ std::shared_ptr<Flights<Row>> Directory::State::make_flights() {
   tower.keep = [this](const auto& keys, const auto& read, Instant began) {
     const auto is_there = [&](const std::string& key) { return is_known(read.at(key)); };
     const bool known = std::any_of(keys.begin(), keys.end(), is_there);
-    for (const auto& key : keys) put(key, read.at(key), began, known);
+    for (const auto& key : keys) this->put(key, read.at(key), began, known);
   };
   tower.failed = [this](const std::string& key, Instant began, const std::string& reason) {
     return query_failed(key, began, reason);
