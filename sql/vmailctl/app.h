@@ -75,6 +75,14 @@ int rule_remove(const App& app, directory::RuleKind kind, const std::string& nam
 int rule_enable(const App& app, directory::RuleKind kind, const std::string& name, const std::string& value,
                 bool enable);
 
+// limits_commands.cc. `name`: a login, @DOMAIN or a network; all when empty. Releasing and discarding is for root, on the
+// host whose queue holds the messages.
+int limits_show(const App& app, const std::string& name);
+int limits_set(const App& app, const std::string& name, const std::vector<std::string>& limits);
+int limits_reset(const App& app, const std::string& name);
+int limits_release(const App& app, const std::string& login);
+int limits_discard(const App& app, const std::string& login);
+
 // daemon_commands.cc. `only`: the daemon of that section (maps, auth, store); all when empty. The exit status of the
 // first, and of the second with `check`, is what monitoring expects: 0 good, 1 warning, 2 critical, 3 unknown.
 int status(const App& app, const std::string& only);
@@ -82,5 +90,12 @@ int cache_stats(const App& app, const std::string& only, bool check);
 int cache_show(const App& app, const std::string& only, const std::string& key);
 int cache_flush(const App& app, const std::string& only, const std::vector<std::string>& keys, bool all);
 int cache_confirm(const App& app, const std::string& only);
+// Tells the level, or changes it when `level` is not empty.
+int log_level(const App& app, const std::string& only, const std::string& level);
+
+// map_commands.cc. The exit status of the first: 0 found, 1 not found, 75 (EX_TEMPFAIL) where Postfix would defer, 78
+// (EX_CONFIG) when there is no such map. Of the second: 0 when all agrees, else 1.
+int map_get(const App& app, const std::string& map, const std::string& key);
+int check_postfix(const App& app);
 
 }  // namespace vmail::sql

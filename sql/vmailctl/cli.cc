@@ -237,6 +237,46 @@ void add_daemons(CLI::App& program, Arguments& a) {
                   [&a](const App& app) { return cache_confirm(app, a.daemon); }));
 }
 
+void add_maps(CLI::App& program, Arguments& a) {
+  CLI::App* map = program.add_subcommand("map", "The maps of Postfix")->require_subcommand(1);
+  CLI::App* get = add(*map, a, "get", "Ask vmail-mapd as Postfix does",
+                      [&a](const App& app) { return map_get(app, a.name, a.second); });
+  get->add_option("NAME", a.name, "The map, such as aliases")->required();
+  get->add_option("KEY", a.second, "What to look up")->required();
+  CLI::App* check = program.add_subcommand("check", "Whether others agree with us")->require_subcommand(1);
+  add(*check, a, "postfix", "Compare main.cf with vmailkit.toml", check_postfix);
+  CLI::App* level =
+      add(program, a, "log-level", "Tell or change what the daemons log, until they read their settings again",
+          [&a](const App& app) { return log_level(app, a.daemon, a.name); });
+  level->add_option("LEVEL", a.name, "error, warning, info or debug")
+      ->check(CLI::IsMember({"error", "warning", "info", "debug"}));
+  level->add_option("--daemon", a.daemon, "Only this one: maps, auth or store")
+      ->check(CLI::IsMember({"maps", "auth", "store"}));
+}
+
+void add_limits(CLI::App& program, Arguments& a) {
+  CLI::App* limits =
+      program.add_subcommand("limits", "How much logins may send, and what is held")->require_subcommand(1);
+  const auto named = [&](CLI::App* sub, const char* name, const char* help) {
+    return sub->add_option(name, a.name, help)->required();
+  };
+  add(*limits, a, "show", "What has been sent, and what is held", [&a](const App& app) {
+    return limits_show(app, a.name);
+  })->add_option("NAME", a.name, "Only this login, @DOMAIN or network");
+  CLI::App* set = add(*limits, a, "set", "Give a login or domain other limits than the configuration does",
+                      [&a](const App& app) { return limits_set(app, a.name, a.names); });
+  named(set, "NAME", "The login, or @DOMAIN");
+  set->add_option("LIMIT", a.names, "Such as 'recipients 5000/1d'; none at all: those of the configuration again");
+  named(add(*limits, a, "reset", "Let what was sent so far not count any more",
+            [&a](const App& app) { return limits_reset(app, a.name); }),
+        "NAME", "The login, @DOMAIN or network");
+  named(add(*limits, a, "release", "Let the held messages of a login go; as root, on the host that holds them",
+            [&a](const App& app) { return limits_release(app, a.name); }),
+        "LOGIN", "The login");
+  named(add(*limits, a, "discard", "Delete them", [&a](const App& app) { return limits_discard(app, a.name); }),
+        "LOGIN", "The login");
+}
+
 // Whoever runs these takes 1 and 2 for what they say of the daemons, so that no other failure may end so.
 bool is_for_monitoring(const CLI::App& program) {
   return program.got_subcommand("status") ||
@@ -265,7 +305,9 @@ int run(int argc, char** argv) {
   add_extra_domains(program, arguments, DomainKind::Alias, "alias-domain", "Domains with the addresses of another");
   add_extra_domains(program, arguments, DomainKind::Relay, "relay-domain", "Domains whose mail is passed on");
   for (const auto& object : rule_objects()) add_rules(program, arguments, object);
+  add_limits(program, arguments);
   add_daemons(program, arguments);
+  add_maps(program, arguments);
   try {
     program.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {

@@ -248,4 +248,15 @@ int cache_confirm(const App& app, const std::string& only) {
   return status;
 }
 
+int log_level(const App& app, const std::string& only, const std::string& level) {
+  json request = {{"command", "log-level"}};
+  if (!level.empty()) request["level"] = level;
+  Json rows = Json::array();
+  const int status = tell_each(app, only, request, [&](const Daemon& daemon, const json& reply) {
+    rows.push_back({{"program", daemon.program}, {"level", reply.value("level", "")}});
+  });
+  app.output.table({{"program", "DAEMON"}, {"level", "LEVEL"}}, rows);
+  return status;
+}
+
 }  // namespace vmail::sql

@@ -89,6 +89,10 @@ std::set<std::string> lines_of(const std::string& database, const Grant& grant) 
   return lines;
 }
 
+bool is_ours(std::string_view table) {
+  return table.starts_with("virtual_") || table.starts_with("vmailkit_");
+}
+
 std::set<std::string> routines_of(mysql::Connection& connection, const std::string& database) {
   const mysql::Value parameters[] = {database};
   std::set<std::string> names;
@@ -123,6 +127,7 @@ std::vector<Account> accounts_of(const config::Settings& settings) {
       {"store", settings.store.database_user, settings.store.database_password_file, settings.mailboxes.owner, {}},
   };
   for (auto& account : accounts) account.grants = grants_of(account.section);
+  accounts.front().own_maps = !settings.maps.query.empty();
   return accounts;
 }
 
@@ -168,6 +173,11 @@ GrantCheck check_grants(mysql::Connection& connection, const std::string& databa
   const auto collect = [&](const std::string& sql, std::span<const mysql::Value> parameters) {
     for (const auto& row : connection.query(sql, parameters).rows) {
       if (account.of_server && row.size() > 1 && row[1] != database) continue;
+      if (account.own_maps && row[0] == "SELECT" && row.size() > 2 &&
+          (row[1] != database || !is_ours(row[2].value()))) {
+        check.own.push_back({row[1].value(), row[2].value(), row.size() > 3 ? row[3].value() : ""});
+        continue;
+      }
       std::string line = row.at(0).value_or("");
       for (std::size_t i = 1; i < row.size(); ++i) line += (i == 1 ? ' ' : '.') + row[i].value_or("");
       if (without_routine.count(line) == 0) found.insert(std::move(line));
@@ -203,7 +213,14 @@ void repair_account(mysql::Connection& connection, const std::string& database, 
   connection.run("CREATE USER IF NOT EXISTS " + name + identified);
   connection.run("ALTER USER " + name + identified);
   const GrantCheck before = check_grants(connection, database, account, host);
-  if (!before.extra.empty()) connection.run("REVOKE ALL PRIVILEGES, GRANT OPTION FROM " + name);
+  if (!before.extra.empty()) {
+    connection.run("REVOKE ALL PRIVILEGES, GRANT OPTION FROM " + name);
+    for (const auto& own : before.own) {
+      const Grant grant{"SELECT", Grant::On::Table, own.table,
+                        own.column.empty() ? std::set<std::string>{} : std::set<std::string>{own.column}};
+      connection.run(grant_statement(connection, own.schema, name, grant));
+    }
+  }
   grant_missing(connection, database, account, host);
 }
 

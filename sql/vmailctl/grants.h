@@ -34,6 +34,7 @@ struct Account {
   std::string owner;  // of the password file: the user that the daemon runs as
   std::vector<Grant> grants;
   bool of_server = false;  // it may have rights in other databases too
+  bool own_maps = false;   // it may read the site's own tables, for [[maps.query]]
 };
 // The daemons' ones.
 std::vector<Account> accounts_of(const config::Settings& settings);
@@ -51,6 +52,11 @@ struct GrantCheck {
   bool exists = true;
   std::vector<std::string> missing;
   std::vector<std::string> extra;
+  // Rights to read what is none of our tables, where the account may have them; the column may be empty.
+  struct Own {
+    std::string schema, table, column;
+  };
+  std::vector<Own> own;
   bool good() const { return exists && missing.empty() && extra.empty(); }
 };
 GrantCheck check_grants(mysql::Connection& connection, const std::string& database, const Account& account,

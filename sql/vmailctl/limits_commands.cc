@@ -170,7 +170,7 @@ int settle_held(const App& app, const std::string& address, const char* flag, co
     } else if (!sender.empty()) {
       const Ran ran = run_program({"postsuper", flag, queue_id, "hold"});
       if (ran.status != 0) {
-        app.output.note("postsuper: " + printable(ran.output, 400));
+        app.output.note("postsuper: " + printable(ran.errors, 400));
         failed.push_back(queue_id);
         continue;
       }

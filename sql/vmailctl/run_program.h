@@ -1,0 +1,18 @@
+// Programs of the system that vmailctl runs, such as postconf: without a shell, and with nothing to read.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace vmail::sql {
+
+struct Ran {
+  int status = 0;      // its exit status; 128 and the signal's number when a signal ended it
+  std::string output;  // on standard output; no more than 1 MiB
+  std::string errors;  // on standard error, the same
+};
+
+// Looked for in PATH, then in /usr/sbin. Blocks until it has ended. Throws Refusal when it cannot be started.
+Ran run_program(const std::vector<std::string>& arguments);
+
+}  // namespace vmail::sql
