@@ -37,6 +37,11 @@ std::int64_t Counters::used(const UsageCounter& counter, std::int64_t now) const
   return std::max<std::int64_t>(sum, 0);  // a reset is a negative amount
 }
 
+bool Counters::asked(const UsageCounter& counter) const {
+  const Entry* entry = find(counter);
+  return entry != nullptr && entry->asked;
+}
+
 std::int64_t Counters::unwritten(const UsageCounter& counter) const {
   const Entry* entry = find(counter);
   std::int64_t sum = 0;
@@ -107,6 +112,7 @@ void Counters::exchanged(const directory::UsageQuestion& question, const directo
   for (std::size_t i = 0; i < question.counters.size() && i < answer.size(); ++i) {
     Entry* entry = make(question.counters[i].counter);
     if (entry == nullptr) continue;
+    entry->asked = true;
     for (const auto& [number, amount] : question.counters[i].totals) {
       // An exchange that began earlier may end later.
       Slot& slot = entry->slots[number];

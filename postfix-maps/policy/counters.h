@@ -23,6 +23,8 @@ class Counters {
 
   // In the window that ends now: ours and what is known of the others. Never below zero.
   std::int64_t used(const UsageCounter& counter, std::int64_t now) const;
+  // Whether the others' share has been asked for since there is such a counter.
+  bool asked(const UsageCounter& counter) const;
   // Of ours, what the others cannot know yet.
   std::int64_t unwritten(const UsageCounter& counter) const;
   // False when there is no room for another counter.
@@ -53,6 +55,7 @@ class Counters {
   };
   struct Entry {
     UsageCounter counter;
+    bool asked = false;
     std::map<std::int64_t, Slot> slots;
     std::unordered_map<std::uint64_t, std::int64_t> seen;  // recipient, and the slot in which it was counted
   };

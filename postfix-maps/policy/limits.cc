@@ -20,8 +20,9 @@ constexpr std::size_t kCountersPerFlush = 500;
 constexpr Duration kFlush = std::chrono::seconds(1);
 constexpr Duration kSweep = std::chrono::minutes(1);
 constexpr std::int64_t kHeldWindow = 86400;
-// From this share on the journal is asked before the answer: near the limit, and of what the others do not know yet. So
-// several hosts together let through at most a fortieth of the limit for each host but one.
+// From this share on the journal is asked before the answer: near the limit, and of what the others do not know yet;
+// and of a counter that has just been made, since a restart forgets. So several hosts together let through at most a
+// fortieth of the limit too much for each host but one.
 constexpr std::int64_t kNear = 5;  // a fifth is left
 constexpr std::int64_t kUnwritten = 40;
 
@@ -112,7 +113,7 @@ bool Limits::must_ask(const std::vector<Counted>& counted, std::int64_t now) con
   if (!journal_ || stopped_ || clock_.now() < ask_again_) return false;
   return std::any_of(counted.begin(), counted.end(), [&](const Counted& each) {
     const std::int64_t amount = amount_of(*each.limit);
-    return counters_.used(each.counter, now) + each.add > amount - amount / kNear ||
+    return !counters_.asked(each.counter) || counters_.used(each.counter, now) + each.add > amount - amount / kNear ||
            counters_.unwritten(each.counter) + each.add > amount / kUnwritten;
   });
 }
