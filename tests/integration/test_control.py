@@ -34,6 +34,7 @@ def good_status(program):
         "version": VERSION,
         "uptime": 7500,
         "connections": 12,
+        "sockets": {"maps": ["unix:/run/vmailkit/maps/maps"]},
         "database": {"answers": True, "since": 1764000000, "host": "unix:/run/db", "last_failure": ""},
         "feed": {"state": "followed", "reason": "", "lag": 0.4, "position": 7, "gaps": 0, "changes": 3},
         "stale": {"serving": False, "since": 0, "answers": 0},
@@ -253,9 +254,9 @@ class OnStandIns(Vmailctl):
         self.program = shutil.copy(VMAILCTL, self.run_folder)
         text = self.out("status", status=UNKNOWN, user=NOBODY)
         self.assertIn("UNKNOWN: vmail-mapd: ", text)
-        self.assertIn("only root and the daemon's own user may", text)
+        self.assertIn("only root and those the socket is for may", text)
         done = self.run_vmailctl("cache", "show", "anna@example.test", status=1, user=NOBODY)
-        self.assertIn("only root and the daemon's own user may", done.stderr)
+        self.assertIn("only root and those the socket is for may", done.stderr)
         self.assertIn("Run vmailctl as root", done.stderr)
 
     def test_what_is_wrong_with_the_call_is_unknown_to_monitoring(self):
