@@ -209,9 +209,9 @@ class Schemas(DirectoryTestCase):
 
     def test_rules_that_may_not_be_read(self):
         fill("norules", CURRENT, ROWS, MORE_ROWS, RULES)
-        tables = ("domains", "users", "aliases", "alias_domains", "relay_domains")
-        grants = [f"GRANT SELECT ON norules.{table} TO 'probe'@'%';" for table in (*(f"virtual_{t}" for t in tables),)]
-        add_user(server, "".join(grants) + "GRANT SELECT ON norules.vmailkit_schema TO 'probe'@'%'")
+        tables = ["vmailkit_schema"]
+        tables += [f"virtual_{name}" for name in ("domains", "users", "aliases", "alias_domains", "relay_domains")]
+        add_user(server, "".join(f"GRANT SELECT ON norules.{table} TO 'probe'@'%';" for table in tables))
         probe = self.probe("norules")
         self.check(probe, BOTH)
         self.assertRegex(probe.ask("rule", "transport *"), "^temp-fail the rules cannot be read: .*vmailctl schema")
