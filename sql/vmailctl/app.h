@@ -75,8 +75,8 @@ int rule_remove(const App& app, directory::RuleKind kind, const std::string& nam
 int rule_enable(const App& app, directory::RuleKind kind, const std::string& name, const std::string& value,
                 bool enable);
 
-// limits_commands.cc. `name`: a login, @DOMAIN or a network; all when empty. Releasing and discarding is for root, on the
-// host whose queue holds the messages.
+// limits_commands.cc. `name`: a login, @DOMAIN or a network; all when empty. Releasing and discarding is for root, on
+// the host whose queue holds the messages.
 int limits_show(const App& app, const std::string& name);
 int limits_set(const App& app, const std::string& name, const std::vector<std::string>& limits);
 int limits_reset(const App& app, const std::string& name);
