@@ -52,6 +52,7 @@ std::vector<NamedMap> maps_on(const Parameters& parameters, const std::string& s
   const std::string queue = value_of(parameters, "queue_directory") + '/';
   std::vector<NamedMap> found;
   for (const auto& [name, value] : parameters) {
+    if (name == "proxy_read_maps") continue;  // it repeats the others
     for (const auto& word : words(value)) {
       const auto at = word.find(kSocketmap);  // perhaps behind "proxy:"
       const auto colon = word.rfind(':');
