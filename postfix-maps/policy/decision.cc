@@ -6,7 +6,7 @@
 #include <cassert>
 #include <utility>
 
-#include "shared/base/address.h"
+#include "postfix-maps/policy/rules.h"
 #include "shared/base/text.h"
 #include "shared/directory/idn.h"
 
@@ -22,21 +22,6 @@ using directory::RuleKind;
 
 std::uint64_t number(std::string_view digits) {
   return parse_number(digits).value_or(0);
-}
-
-std::string_view domain_of(std::string_view address) {
-  const auto at = address.rfind('@');
-  return at == std::string_view::npos ? std::string_view() : address.substr(at + 1);
-}
-
-// Is the address one of the list, or in one of its "@domain"? Keys all of them.
-bool names(const AddressList& list, const std::string& address) {
-  if (address.empty()) return false;
-  const std::string domain = '@' + std::string(domain_of(address));
-  return std::any_of(list.begin(), list.end(), [&](std::string_view each) {
-    const std::string key = address_key(each);
-    return key == address || key == domain;
-  });
 }
 
 }  // namespace
@@ -198,7 +183,7 @@ class Policy::Check : public std::enable_shared_from_this<Policy::Check> {
                      });
   }
   void check_list() {
-    if (names(allowed_, login_) || names(allowed_, foreign_)) return check_room();
+    if (is_named(allowed_, login_) || is_named(allowed_, foreign_)) return check_room();
     if (!login.empty() && allowed_.contains("domain")) return check_same_domain();
     check_members();
   }
@@ -252,26 +237,13 @@ class Policy::Check : public std::enable_shared_from_this<Policy::Check> {
     if (targets.mailboxes.empty() || !targets.elsewhere.empty() || targets.too_many) return gather();
     std::vector<std::uint64_t> quotas;
     for (const auto& mailbox : targets.mailboxes) {
-      const auto quota = quota_of(mailbox);
+      const auto quota = quota_of(directory(), mailbox, arrival, policy_.value_log_);
       if (!quota) return gather();  // room without end
       quotas.push_back(*quota);
     }
     policy_.usage_->ask(targets.mailboxes, [self = shared_from_this(), quotas](const std::vector<Outcome<Used>>& used) {
       self->take_usage(quotas, used);
     });
-  }
-  // Nothing: there is none.
-  std::optional<std::uint64_t> quota_of(const Mailbox& mailbox) {
-    const auto rule = directory().recall_rule(RuleKind::Quota, mailbox.address(), arrival);
-    if (rule == nullptr || !rule->is_found() || rule->value().empty()) return std::nullopt;
-    const std::string_view text = *rule->value().begin();
-    const auto quota = config::parse_size(text);
-    std::size_t suppressed = 0;
-    if (!quota && policy_.value_log_.allow(suppressed)) {
-      log::warning("policy: the quota of {} is \"{}\", which is no size; `vmailctl quota` mends it",
-                   printable(mailbox.address()), printable(text));
-    }
-    return quota.value_or(0) == 0 ? std::nullopt : quota;
   }
   // With no room in any of them the recipient is refused. What is over its quota has no room, and neither has one that
   // this message would bring there.
@@ -308,37 +280,12 @@ class Policy::Check : public std::enable_shared_from_this<Policy::Check> {
     sent.distinct = policy_.recipients_.take(instance_);
     // Postfix says how many there are in the end; what was gathered says who they are.
     sent.recipients = recipient_count_ > 0 ? recipient_count_ : sent.distinct.size();
-    sent.limits = policy_.default_limits_;
-    const std::string domain = "*@" + std::string(domain_of(login_));
-    add_limits(domain, true, sent.limits);
-    add_limits(login_, false, sent.limits);
+    sent.limits = limits_of(directory(), login_, policy_.default_limits_, arrival, policy_.value_log_);
     if (sent.limits.empty()) return pass();
     const auto verdict = policy_.limits_.count(
         std::move(sent), [self = shared_from_this()](const Verdict& later) { self->take_verdict(later); });
     if (verdict) take_verdict(*verdict);
   }
-  // What the rules of the login or its domain say instead of the configuration; a login's rules are about itself.
-  void add_limits(const std::string& name, bool of_domain, std::vector<config::Limit>& limits) {
-    const auto rule = directory().recall_rule(RuleKind::Limit, name, arrival);
-    if (rule == nullptr || !rule->is_found()) return;
-    std::vector<config::Limit> more;
-    for (const auto text : rule->value()) {
-      std::string why;
-      const auto limit = config::parse_limit(text, why);
-      std::size_t suppressed = 0;
-      if (!limit) {
-        if (policy_.value_log_.allow(suppressed)) {
-          log::warning("policy: the limit \"{}\" of {} {}; `vmailctl limits set` mends it", printable(text),
-                       printable(login_), why);
-        }
-      } else if (limit->scope == config::Limit::Scope::Login ||
-                 (of_domain && limit->scope == config::Limit::Scope::Domain)) {
-        more.push_back(*limit);
-      }
-    }
-    limits = config::merge_limits(std::move(limits), more);
-  }
-
   void take_verdict(const Verdict& verdict) {
     const std::string& text = policy_.settings_.limit_text;
     switch (verdict.what) {
