@@ -316,7 +316,8 @@ std::vector<Setting> make_table() {
 
   add_daemon(table, "maps", &Settings::maps);
   add({"maps", "query",
-       "Maps of your own, each a [[maps.query]] with a name and a query: one SELECT, in which :key stands for the whole "
+       "Maps of your own, each a [[maps.query]] with a name and a query: one SELECT, in which :key stands for the "
+       "whole "
        "key, :local for what is before its @, :user for that without its extension, and :domain for what is behind it. "
        "The first column of each row is the answer, several are joined by commas.",
        VMAIL_AT(maps, query)});
