@@ -93,8 +93,9 @@ class Wiring(unittest.TestCase):
     """The snippets of the README are the files that the private site includes."""
 
     def test_main_cf(self):
-        snippet = (ROOT / "packaging/postfix/main.cf").read_text(encoding="utf-8")
-        self.assertIn(directives(snippet), [directives(block) for block in blocks("")])
+        for name in ("main.cf", "policy.cf"):
+            snippet = (ROOT / "packaging/postfix" / name).read_text(encoding="utf-8")
+            self.assertIn(directives(snippet), [directives(block) for block in blocks("")])
 
     def test_dovecot(self):
         snippet = (ROOT / "packaging/dovecot/auth-checkpassword.conf.ext").read_text(encoding="utf-8")
