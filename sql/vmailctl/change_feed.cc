@@ -213,11 +213,7 @@ void ChangeFeed::make(const std::vector<Account>& daemons) {
   }
   connection_.run(fmt::format("REPLACE INTO vmailkit_feed (id, identity, enable) VALUES (1, {}, 1)",
                               connection_.quote(random_password().text())));
-  for (const auto& daemon : daemons) {
-    for (const auto& host : existing_hosts(connection_, daemon.user)) {
-      grant_missing(connection_, database_, daemon, host);
-    }
-  }
+  grant_missing(connection_, database_, daemons);
 }
 
 void ChangeFeed::remove() {

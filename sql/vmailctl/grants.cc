@@ -235,13 +235,13 @@ void grant_missing(mysql::Connection& connection, const std::string& database, c
   }
 }
 
-std::vector<std::string> existing_hosts(mysql::Connection& connection, const std::string& user) {
-  const mysql::Value parameters[] = {user};
-  std::vector<std::string> hosts;
-  for (const auto& row : connection.query("SELECT host FROM mysql.user WHERE user = ?", parameters).rows) {
-    hosts.push_back(row.at(0).value_or(""));
+void grant_missing(mysql::Connection& connection, const std::string& database, const std::vector<Account>& accounts) {
+  for (const auto& account : accounts) {
+    const mysql::Value user[] = {account.user};
+    for (const auto& row : connection.query("SELECT host FROM mysql.user WHERE user = ?", user).rows) {
+      grant_missing(connection, database, account, row.at(0).value_or(""));
+    }
   }
-  return hosts;
 }
 
 }  // namespace vmail::sql

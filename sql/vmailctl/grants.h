@@ -70,7 +70,7 @@ void repair_account(mysql::Connection& connection, const std::string& database, 
 // Gives the account what it lacks.
 void grant_missing(mysql::Connection& connection, const std::string& database, const Account& account,
                    const std::string& host);
-// Where the account may come from: the host parts under which it exists.
-std::vector<std::string> existing_hosts(mysql::Connection& connection, const std::string& user);
+// The same for those of them that exist, wherever each may come from.
+void grant_missing(mysql::Connection& connection, const std::string& database, const std::vector<Account>& accounts);
 
 }  // namespace vmail::sql

@@ -70,11 +70,24 @@ void create_tables(const App& app, mysql::Connection& connection) {
     if (upgrades.version() > 0) return;
     throw Refusal(
         fmt::format("the database {} already holds mail tables, of an older schema", app.settings.database.name),
-        "To bring them up to date, with all their rows: vmailctl schema upgrade, then vmailctl schema grants");
+        "To bring them up to date, with all their rows: vmailctl schema upgrade; for the daemons' database users: "
+        "vmailctl schema grants");
   }
   if (upgrades.tables() != Upgrades::Tables::None && !begun && upgrades.version() == 0) require_tables(app, upgrades);
   for (const auto& text : schema_texts()) {
     for (const auto& statement : split_statements(text.text)) connection.run(statement);
+  }
+}
+
+// Of what an upgrade has made. False: the daemons may lack it, and why has been said.
+bool grant_new(const App& app, mysql::Connection& connection) {
+  try {
+    grant_missing(connection, app.settings.database.name, accounts_of(app.settings));
+    return true;
+  } catch (const mysql::Error& error) {
+    app.output.note(std::string("the daemons' database users did not get their rights to what is new: ") +
+                    error.what());
+    return false;
   }
 }
 
@@ -215,6 +228,7 @@ int schema_upgrade(const App& app, bool dry_run) {
 
   std::vector<StepReport> reports;
   FeedReport feed;
+  bool granted = true;
   if (dry_run) {
     reports = upgrades.look();
     feed = ChangeFeed(*connection, app.settings.database.name).look();
@@ -229,6 +243,7 @@ int schema_upgrade(const App& app, bool dry_run) {
   } else {
     const SchemaLock lock(*connection);
     reports = upgrades.run(announce);
+    granted = grant_new(app, *connection);
     feed = ensure_feed(app, *connection);
   }
   const bool blocked = std::any_of(reports.begin(), reports.end(),
@@ -247,16 +262,14 @@ int schema_upgrade(const App& app, bool dry_run) {
     tell(app, blocked_only);
   }
   if (!dry_run) tell_feed(app, feed);
-  if (!dry_run && upgrades.version() != before) {
-    app.output.text("The daemons' database users may need rights to what is new: vmailctl schema grants");
-  }
+  if (!granted) app.output.text("To give the daemons' database users their rights: vmailctl schema grants");
   app.output.object({{"database", app.settings.database.name},
                      {"dry_run", dry_run},
                      {"before", before},
                      {"version", upgrades.version()},
                      {"steps", as_json(reports)},
                      {"feed", as_json(feed)}});
-  return blocked || (!dry_run && !feed.good()) ? 1 : 0;
+  return blocked || !granted || (!dry_run && !feed.good()) ? 1 : 0;
 }
 
 int schema_verify(const App& app, const std::string& from) {

@@ -492,6 +492,13 @@ class Grants(SqlTestCase):
         self.ok("schema", "grants")
         self.test_each_reads_exactly_its_columns()
 
+    def test_an_upgrade_gives_daemons_that_exist_their_rights(self):
+        name, maps = self.admin.database, f"'{self.admin.users['maps']}'@'localhost'"
+        self.admin.sql("DROP TABLE virtual_rules; DELETE FROM vmailkit_schema WHERE version >= 5")
+        sql_tests.server.query(f"REVOKE SELECT (id, kind, name, value, enable) ON {name}.virtual_rules FROM {maps}")
+        self.ok("schema", "upgrade")
+        self.test_each_reads_exactly_its_columns()
+
     def test_over_loopback_and_from_another_machine(self):
         tcp = f"127.0.0.1:{sql_tests.server.port}"
         sql_tests.server.query(
