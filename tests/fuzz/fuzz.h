@@ -5,11 +5,14 @@
 // unit test and fails when a Reach was never hit: a target that does not get into its code finds nothing, for ever.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace vmail::fuzz {
 
@@ -69,6 +72,36 @@ int check_splits(Decode decode, const std::uint8_t* data, std::size_t size) {
   require(whole == decode(bytes, 1), "byte by byte gives the same");
   require(whole == decode(bytes, 7), "pieces of seven give the same");
   return 0;
+}
+
+// What a Decoder with events NeedMore, Request and Malformed makes of pieces of that size: see(request) of each
+// request, and why there are no more.
+template <class Decoder, class See>
+std::vector<std::string> decode_requests(std::string_view bytes, std::size_t step, See see) {
+  static Reach reached_request("a request");
+  static Reach reached_malformed("a malformed one");
+  static Reach reached_half("half a request");
+  Decoder decoder;
+  std::vector<std::string> seen;
+  while (!bytes.empty()) {
+    // A copy, so that reading beyond a piece is seen.
+    const std::vector<char> piece(bytes.begin(), bytes.begin() + static_cast<long>(std::min(step, bytes.size())));
+    bytes.remove_prefix(piece.size());
+    std::string_view input(piece.data(), piece.size());
+    for (;;) {
+      const auto event = decoder.next(input);
+      if (event == Decoder::Event::NeedMore) break;
+      if (event == Decoder::Event::Malformed) {
+        reached_malformed.hit();
+        seen.emplace_back(decoder.why());
+        return seen;
+      }
+      reached_request.hit();
+      seen.push_back(see(decoder.request()));
+    }
+  }
+  if (decoder.in_request()) reached_half.hit();
+  return seen;
 }
 
 }  // namespace vmail::fuzz
