@@ -152,7 +152,7 @@ void LmtpSession::lhlo(const lmtp::Command& command) {
   helo_ = command.name;
   transaction_.reset();
   bad_commands_ = 0;
-  // DSN is left out: Postfix would leave success reports to us. With lmtp_assume_final it writes them itself.
+  // DSN is left out: Postfix would leave success reports to us. It writes them itself.
   channel_.send(lmtp::format_lhlo(settings_->hostname, {"PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8",
                                                         "SIZE " + std::to_string(settings_->message_size_limit)}));
 }
