@@ -20,8 +20,8 @@ struct Rule {
 };
 
 const std::vector<Rule>& rules() {
-  static const std::vector<std::string> component = {"shared/base/",    "shared/config/",    "shared/runtime/",
-                                                     "shared/control/", "shared/directory/", "shared/daemon/",
+  static const std::vector<std::string> component = {"shared/base/",     "shared/config/",    "shared/runtime/",
+                                                     "shared/control/",  "shared/directory/", "shared/daemon/",
                                                      "shared/socketmap/"};
   static const auto with = [](std::vector<std::string> list, const std::vector<std::string>& more) {
     list.insert(list.end(), more.begin(), more.end());
