@@ -138,6 +138,11 @@ struct Directory::State : std::enable_shared_from_this<State> {
     else
       return credentials;
   }
+  template <class T>
+  auto current_rows(Instant now) {
+    using Row = typename Asked<T>::Row;
+    return CurrentRows<Row, std::remove_reference_t<decltype(store<Row>())>>(store<Row>(), validity, now);
+  }
   template <class Row>
   auto& flights() {
     if constexpr (std::is_same_v<Row, AddressRow>)

@@ -1,6 +1,6 @@
-// Questions for rows that are under way to the database. Whoever needs the same rows joins the flight that is there;
-// addresses that wait at the same moment share a statement: a few are out at a time, and what comes meanwhile goes
-// together with the next.
+// Questions for rows that are under way to the database. Whoever needs the same rows joins the flight that is there.
+// Addresses that come while each connection has a statement go together with the next, since sixteen cost the database
+// three times as much as one.
 //
 // Loop thread only. Owned by a shared_ptr: what the database calls holds it weakly.
 #pragma once
@@ -18,16 +18,10 @@
 #include "shared/base/outcome.h"
 #include "shared/directory/cache.h"
 #include "shared/directory/database.h"
-#include "shared/runtime/loop.h"
 
 namespace vmail::directory {
 
-constexpr std::size_t kStatementsOut = 2;
 constexpr std::size_t kKeysOut = 128;  // of one statement, but for the last flight's
-// For no longer than this does anybody wait for as many as went together the last time.
-constexpr Duration kGathering = std::chrono::microseconds(200);
-// And for no longer than this for others' statements: they may be slow ones.
-constexpr Duration kPatience = std::chrono::milliseconds(1);
 
 template <class Row>
 class Flights : public std::enable_shared_from_this<Flights<Row>> {
@@ -45,9 +39,8 @@ class Flights : public std::enable_shared_from_this<Flights<Row>> {
     MoveOnlyFunction<bool(const std::string& key, Instant began, const std::string& reason)> failed;
   };
 
-  // `statements`: how many are out at the most.
-  Flights(Loop& loop, const Clock& clock, std::size_t statements, Tower tower)
-      : clock_(clock), statements_(std::max(statements, kStatementsOut)), tower_(std::move(tower)), timer_(loop) {}
+  Flights(const Clock& clock, std::size_t connections, Tower tower)
+      : clock_(clock), statements_(connections), tower_(std::move(tower)) {}
 
   // Calls `landing` once. `key` names the flight; `joins` says whether one that began then is an answer to this
   // question too. Else `keys` are asked for, by `deadline`.
@@ -62,13 +55,11 @@ class Flights : public std::enable_shared_from_this<Flights<Row>> {
       waiting_.emplace_back(key, place);
     }
     place->waiters.push_back(std::move(landing));
-    if (!joined) depart(false);
+    if (!joined) depart();
   }
 
   // Those who wait for a statement are not asked any more.
   void give_up(const std::string& reason) {
-    timer_.cancel();
-    armed_ = false;
     const auto failed = Outcome<Read>::temp_fail(reason);
     for (const auto& [key, flight] : std::exchange(waiting_, {})) {
       flights_.erase(key);
@@ -86,24 +77,8 @@ class Flights : public std::enable_shared_from_this<Flights<Row>> {
   using FlightPtr = std::shared_ptr<Flight>;
   using Batch = std::vector<std::pair<std::string, FlightPtr>>;
 
-  // Sends a statement for those who wait, unless it is better to wait; `waited`: they have, for long enough.
-  void depart(bool waited) {
-    while (!waiting_.empty() && out_ < statements_) {
-      const bool together = waiting_.size() >= expected_ && out_ < kStatementsOut;
-      if (!together && !waited) return wait(out_ < kStatementsOut ? kGathering : kPatience);
-      expected_ = waiting_.size();
-      send(board());
-    }
-  }
-
-  void wait(Duration patience) {
-    if (std::exchange(armed_, true)) return;
-    timer_.start(patience, [weak = this->weak_from_this()] {
-      const auto self = weak.lock();
-      if (!self) return;
-      self->armed_ = false;
-      self->depart(true);
-    });
+  void depart() {
+    while (!waiting_.empty() && out_ < statements_) send(board());
   }
 
   Batch board() {
@@ -155,18 +130,15 @@ class Flights : public std::enable_shared_from_this<Flights<Row>> {
       for (auto& waiter : std::exchange(flight->waiters, {})) waiter(read, began);
     }
     if (away) give_up(read.reason());
-    depart(false);
+    depart();
   }
 
   const Clock& clock_;
-  const std::size_t statements_;
+  const std::size_t statements_;  // out at the most
   Tower tower_;
   std::unordered_map<std::string, FlightPtr, SeededHash> flights_;  // by the first key of the ladder
   Batch waiting_;
-  std::size_t out_ = 0;       // statements
-  std::size_t expected_ = 1;  // flights that will go together: as many as the last time
-  bool armed_ = false;
-  Timer timer_;
+  std::size_t out_ = 0;  // statements
 };
 
 }  // namespace vmail::directory

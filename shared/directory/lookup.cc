@@ -59,8 +59,7 @@ Directory::State::Need Directory::State::look(const Address& its_address, const 
   } else {
     make_ladder(its_address, domain, *entry, extensions, ladder);
   }
-  using Row = typename Asked<T>::Row;
-  CurrentRows<Row, std::remove_reference_t<decltype(store<Row>())>> current(store<Row>(), validity, now);
+  auto current = current_rows<T>(now);
   if (Asked<T>::resolve(ladder, extensions, current, outcome)) {
     if (!must_be_fresh(freshness, outcome)) return Need::Nothing;
     if (current.oldest() >= fresh_since) {
@@ -168,10 +167,9 @@ void Directory::State::wait(Question<T> question, Instant read_since) {
                 });
 }
 
-// Joins the query for the same address that is under way, or begins one for all rows of `ladder`.
+// Joins the query for the same address that is under way, or begins one for all rows of `ladder` that are to be read.
 template <class T>
 void Directory::State::fly(Question<T> question) {
-  using Row = typename Asked<T>::Row;
   const Instant arrival = question.arrival;
   const std::string key(ladder.key(ladder.step(0)));
   // What was asked before a change, or too long ago for a refusal, is no answer to this one.
@@ -179,9 +177,17 @@ void Directory::State::fly(Question<T> question) {
   const auto joins = [&](Instant began) {
     return !validity.doubted(key, began) && (!careful || began >= arrival - kFresh);
   };
-  flights<Row>().join(
-      key, joins, [&] { return kIsLogin<T> ? ladder.step_keys() : ladder.keys(); },
-      arrival + settings.database.deadline,
+  const auto keys = [&] {
+    auto all = kIsLogin<T> ? ladder.step_keys() : ladder.keys();
+    // Catch-alls, above all, are asked for again and again.
+    if (!careful) {
+      auto current = current_rows<T>(clock.now());
+      std::erase_if(all, [&](const std::string& one) { return current.find(one) != nullptr; });
+    }
+    return all;
+  };
+  flights<typename Asked<T>::Row>().join(
+      key, joins, keys, arrival + settings.database.deadline,
       [weak = weak_from_this(), question = std::move(question), its_ladder = ladder](const auto& read,
                                                                                      Instant began) mutable {
         const auto self = weak.lock();
@@ -216,7 +222,7 @@ std::shared_ptr<Flights<Row>> Directory::State::make_flights() {
   tower.failed = [this](const std::string& key, Instant began, const std::string& reason) {
     return query_failed(key, began, reason);
   };
-  return std::make_shared<Flights<Row>>(loop, clock, settings.database.connections, std::move(tower));
+  return std::make_shared<Flights<Row>>(clock, settings.database.connections, std::move(tower));
 }
 
 bool Directory::State::query_failed(const std::string& key, Instant began, const std::string& reason) {
@@ -237,12 +243,13 @@ void Directory::State::arrive(Question<T>& question, const Ladder& its_ladder,
     if (!stopped && look_stale<T>(its_ladder, question.freshness)) return answer(question, std::move(out<T>()));
     return answer(question, Outcome<T>::without_value(read));
   }
-  ReadRows<typename Asked<T>::Row> source(read.value());
+  auto current = current_rows<T>(clock.now());
+  ReadRows source(read.value(), current);
   Outcome<T> outcome = Outcome<T>::not_found();
   const Instant fresh_since = question.arrival - kFresh;
   if (!Asked<T>::resolve(its_ladder, extensions, source, outcome) ||
-      (must_be_fresh(question.freshness, outcome) && began < fresh_since)) {
-    resume(std::move(question));  // the ladder has changed, or this flight took off too long ago
+      (must_be_fresh(question.freshness, outcome) && std::min(began, current.oldest()) < fresh_since)) {
+    resume(std::move(question));  // the ladder has changed, or something was read too long ago
   } else if (must_be_fresh(question.freshness, outcome) && is_refusal(outcome) && !its_ladder.target.empty() &&
              !domains->read_since(fresh_since)) {
     wait(std::move(question), fresh_since);  // whether it is an alias domain is part of the refusal

@@ -80,19 +80,20 @@ class Rows {
 using RowSource = Rows<AddressRow>;
 using CredentialSource = Rows<CredentialRow>;
 
-// What has just been read.
+// What has just been read, and for what was not asked for the others.
 template <class Row>
 class ReadRows final : public Rows<Row> {
  public:
   using Read = std::unordered_map<std::string, Row>;
-  explicit ReadRows(const Read& rows) : rows_(rows) {}
+  ReadRows(const Read& rows, Rows<Row>& others) : rows_(rows), others_(others) {}
   const Row* find(std::string_view key) override {
     const auto found = rows_.find(std::string(key));
-    return found == rows_.end() ? nullptr : &found->second;
+    return found == rows_.end() ? others_.find(key) : &found->second;
   }
 
  private:
   const Read& rows_;
+  Rows<Row>& others_;
 };
 
 // False: a row that is needed is not known, and `into` means nothing.

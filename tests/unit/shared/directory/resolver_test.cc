@@ -63,6 +63,11 @@ std::string status_text(const vmail::Outcome<T>& outcome) {
   return "";
 }
 
+template <class Row>
+struct NoRows final : Rows<Row> {
+  const Row* find(std::string_view) override { return nullptr; }
+};
+
 Ladder ladder_of(const char* address, const Extensions& extensions) {
   const auto parsed = parse_address(address);
   const std::string domain = a_label(parsed->domain);
@@ -74,7 +79,8 @@ Ladder ladder_of(const char* address, const Extensions& extensions) {
 std::string mailbox(const TableRows& rows, const char* address, const Extensions& extensions = {}) {
   const Ladder ladder = ladder_of(address, extensions);
   const auto read = read_addresses(ladder.keys(), rows);
-  ReadRows<AddressRow> source(read);
+  NoRows<AddressRow> others;
+  ReadRows source(read, others);
   auto outcome = vmail::Outcome<Mailbox>::not_found();
   REQUIRE(resolve_mailbox(ladder, extensions, source, outcome));
   if (!outcome.is_found()) return status_text(outcome);
@@ -85,7 +91,8 @@ std::string mailbox(const TableRows& rows, const char* address, const Extensions
 std::string aliases(const TableRows& rows, const char* address, const Extensions& extensions = {}) {
   const Ladder ladder = ladder_of(address, extensions);
   const auto read = read_addresses(ladder.keys(), rows);
-  ReadRows<AddressRow> source(read);
+  NoRows<AddressRow> others;
+  ReadRows source(read, others);
   auto outcome = vmail::Outcome<AddressList>::not_found();
   REQUIRE(resolve_aliases(ladder, extensions, source, outcome));
   if (!outcome.is_found()) return status_text(outcome);
@@ -229,7 +236,8 @@ TEST_CASE("logins: the address as it is, or through an alias domain") {
     Ladder ladder;
     make_login_ladder(*parsed, domain, *domains()->find(domain), ladder);
     const auto read = read_credentials(ladder.step_keys(), std::move(rows));
-    ReadRows<CredentialRow> source(read);
+    NoRows<CredentialRow> others;
+    ReadRows source(read, others);
     auto outcome = vmail::Outcome<Credentials>::not_found();
     REQUIRE(resolve_credentials(ladder, {}, source, outcome));
     if (!outcome.is_found()) return status_text(outcome);
