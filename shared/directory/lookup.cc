@@ -186,14 +186,13 @@ void Directory::State::fly(Question<T> question) {
     }
     return all;
   };
-  flights<typename Asked<T>::Row>().join(
-      key, joins, keys, arrival + settings.database.deadline,
-      [weak = weak_from_this(), question = std::move(question), its_ladder = ladder](const auto& read,
-                                                                                     Instant began) mutable {
-        const auto self = weak.lock();
-        if (!self) return question.later(Outcome<T>::temp_fail(kStopping));
-        self->arrive(question, its_ladder, read, began);
-      });
+  flights<typename Asked<T>::Row>().join(key, joins, keys, arrival + settings.database.deadline,
+                                         [weak = weak_from_this(), question = std::move(question), its_ladder = ladder](
+                                             const auto& read, Instant began) mutable {
+                                           const auto self = weak.lock();
+                                           if (!self) return question.later(Outcome<T>::temp_fail(kStopping));
+                                           self->arrive(question, its_ladder, read, began);
+                                         });
 }
 
 template <class Row>
