@@ -19,10 +19,11 @@ sys.path.insert(0, str(ROOT / "packaging"))
 # pylint: disable=wrong-import-position
 import maps
 import maps_million
+import policy
 import report
 from lab import Lab
 
-BENCHMARKS = {**maps.BENCHMARKS, **maps_million.BENCHMARKS}
+BENCHMARKS = {**maps.BENCHMARKS, **maps_million.BENCHMARKS, **policy.BENCHMARKS}
 
 
 class Labs:
