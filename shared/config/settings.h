@@ -78,6 +78,8 @@ struct Settings {
     std::uint64_t rounds = 5000;         // of a new SHA512-CRYPT hash
     std::uint64_t max_rounds = 1000000;  // that a stored hash may ask for
     std::uint64_t max_length = 256;      // bytes of a password, checked before hashing
+    bool rehash = false;                 // at a login, a hash that is not as a new one would be
+    bool capture_scram = false;          // at a login, keys for SCRAM-SHA-256
   } passwords;
 
   struct Log {

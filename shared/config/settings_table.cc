@@ -298,6 +298,13 @@ std::vector<Setting> make_table() {
        VMAIL_AT(passwords, max_rounds), 5000, 999999999});
   add({"passwords", "max_length", "Bytes of a password; a longer one is refused before it is hashed.",
        VMAIL_AT(passwords, max_length), 8, 511});
+  add({"passwords", "rehash",
+       "At a login, replace a stored hash that is not as a new one would be. The database user of vmail-authd needs a "
+       "right for it: run `vmailctl schema grants` after a change.",
+       VMAIL_AT(passwords, rehash)});
+  add({"passwords", "capture_scram",
+       "At a login with the password, keep keys with which SCRAM-SHA-256 works from then on; the same right is needed.",
+       VMAIL_AT(passwords, capture_scram)});
 
   add({"log",
        "target",

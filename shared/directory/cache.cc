@@ -15,8 +15,18 @@ std::size_t heap_of(const AddressRow& row) {
   return heap_of(row.domain) + heap_of(row.fault) + heap_of(row.destinations.text());
 }
 
+std::size_t heap_of(const Access& access) {
+  return heap_of(access.services) + heap_of(access.networks);
+}
+
 std::size_t heap_of(const CredentialRow& row) {
-  return heap_of(row.domain) + heap_of(row.fault) + heap_of(row.hash.text());
+  std::size_t bytes = heap_of(row.domain) + heap_of(row.fault) + heap_of(row.hash.text()) + heap_of(row.scram.text()) +
+                      heap_of(row.access) + row.app_passwords.capacity() * sizeof(AppPassword);
+  for (const auto& password : row.app_passwords) {
+    bytes +=
+        heap_of(password.selector) + heap_of(password.label) + heap_of(password.hash.text()) + heap_of(password.access);
+  }
+  return bytes;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/move_only_function.h"
 #include "shared/base/outcome.h"
+#include "shared/base/secret.h"
 #include "shared/directory/domains.h"
 #include "shared/directory/feed.h"
 #include "shared/directory/row_set.h"
@@ -26,6 +27,22 @@ struct DatabaseStats {
   std::uint64_t orphaned = 0;  // past their deadline
   std::uint64_t refused = 0;   // too many waited
   std::size_t waiting = 0;     // for a worker
+};
+
+// That an app password was used; `at` in seconds since 1970.
+struct AppPasswordUse {
+  std::uint64_t app_password = 0;
+  std::string ip;
+  std::int64_t at = 0;
+};
+
+// What a login is to have, as long as its stored hash is `hash`.
+struct LoginChange {
+  enum class What : unsigned char { Hash, Scram };
+  What what = What::Hash;
+  std::string address;
+  Secret hash;
+  Secret value;  // the new hash, or the SCRAM keys that belong to the one there is
 };
 
 struct Everything {
@@ -51,6 +68,10 @@ class Database {
   virtual void everything(std::size_t max_bytes, Instant deadline, Done<Everything> done) = 0;
   // Drops notes that are older than the feed keeps them, a bounded number at a time. True: there are more.
   virtual void prune(Instant deadline, Done<bool> done) = 0;
+  // Once, or twice when a host fails on the way, which does no harm.
+  virtual void note_uses(std::vector<AppPasswordUse> uses, Instant deadline, Done<bool> done) = 0;
+  // Tried once. False: the stored hash is another by now, and nothing was changed.
+  virtual void change_login(LoginChange change, Instant deadline, Done<bool> done) = 0;
   // Fills in what it knows: host, counts and what waits.
   virtual void describe(DatabaseStats& stats) const = 0;
   // What is outstanding is answered TempFail. Blocks until the workers have ended.

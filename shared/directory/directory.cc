@@ -110,6 +110,10 @@ void Directory::State::start() {
                                   [weak](const std::string& key, const AddressRow& row, Instant read_at, bool known) {
                                     if (const auto self = weak.lock()) self->put(key, row, read_at, known);
                                   });
+  login_writes = std::make_shared<LoginWrites>(loop, clock, *database, settings.database.deadline,
+                                               [weak](const std::string& address) {
+                                                 if (const auto self = weak.lock()) self->login_changed(address);
+                                               });
 
   FeedPosition position;
   if (auto snapshot = snapshots->read(settings.database.name, settings.directory.preset,
@@ -366,6 +370,7 @@ void Directory::reload(const config::Settings& settings) {
   state.refresher->set_times({settings.database.deadline, settings.directory.comparison_interval});
   state.domains->set_times(domain_times(settings));
   state.expander->set_deadline(settings.database.deadline);
+  state.login_writes->set_deadline(settings.database.deadline);
   state.domains->load();
 }
 
@@ -376,6 +381,7 @@ void Directory::stop() {
   state.follower->stop();
   state.preloader->stop();
   state.refresher->stop();
+  state.login_writes->stop();
   state.probe_timer.cancel();
   state.sweep_timer.cancel();
   state.address_flights->give_up(kStopping);

@@ -21,6 +21,7 @@
 #include "shared/base/outcome.h"
 #include "shared/base/secret.h"
 #include "shared/config/settings.h"
+#include "shared/directory/credentials.h"
 #include "shared/directory/rules.h"
 #include "shared/runtime/loop.h"
 
@@ -39,10 +40,14 @@ struct Mailbox {
   std::string address() const { return local + '@' + domain; }
 };
 
-// The hash of a login, for vmail-authd alone (others have no grant to read it).
+// What a login is checked by, for vmail-authd alone (others have no grant to read it).
 struct Credentials {
   Mailbox mailbox;
-  Secret hash;  // as stored: bare or with {SCHEME}
+  Secret hash;     // as stored: bare or with {SCHEME}
+  Secret scram{};  // "iterations,salt,StoredKey,ServerKey", the last three in base64; empty: none that belong to `hash`
+  Access access{};
+  bool app_passwords_only = false;           // of the login or its domain: `hash` opens no mail service
+  std::vector<AppPassword> app_passwords{};  // those that are on
 };
 
 // Where mail to an address ends: aliases, alias domains and catch-alls followed, as deep as they are nested.
@@ -132,6 +137,16 @@ class Directory {
   bool confirm();
   Stats stats() const;
   Shown show(std::string_view address);
+
+  // Writes about logins, for vmail-authd alone. They go out behind the answers, at most so many at a time, and what
+  // cannot be written is logged once and left: none is tried again, since the next login brings it anew.
+  //
+  // When and from where an app password was used: at most once a minute each, and about a second late.
+  void note_use(std::uint64_t app_password, std::string ip);
+  // Only while `before` is still the stored hash. `login_address`: as Mailbox::address() gives it.
+  void replace_hash(std::string login_address, Secret before, Secret after);
+  // Only while that is still the stored hash; the keys count as long as it is.
+  void keep_scram(std::string login_address, Secret hash_it_belongs_to, Secret scram);
 
   // New lifetimes, delimiter and refresh; hosts, credentials and what is preloaded need a restart.
   void reload(const config::Settings& settings);

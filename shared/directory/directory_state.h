@@ -23,6 +23,7 @@
 #include "shared/directory/flights.h"
 #include "shared/directory/follower.h"
 #include "shared/directory/guard.h"
+#include "shared/directory/login_writes.h"
 #include "shared/directory/preloader.h"
 #include "shared/directory/refresher.h"
 #include "shared/directory/resolver.h"
@@ -115,6 +116,7 @@ struct Directory::State : std::enable_shared_from_this<State> {
   void probe();
   void changed(const std::vector<Change>& changes, Instant began);
   void refresh_logins(std::vector<std::string> keys);
+  void login_changed(const std::string& address);
   void doubt_everything();
   void sweep();
 
@@ -170,6 +172,7 @@ struct Directory::State : std::enable_shared_from_this<State> {
   std::shared_ptr<Preloader> preloader;
   std::shared_ptr<Refresher> refresher;
   std::shared_ptr<Expander> expander;
+  std::shared_ptr<LoginWrites> login_writes;
   Extensions extensions;
   std::shared_ptr<Flights<AddressRow>> address_flights;
   std::shared_ptr<Flights<CredentialRow>> credential_flights;

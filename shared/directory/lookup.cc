@@ -260,6 +260,13 @@ void Directory::State::arrive(Question<T>& question, const Ladder& its_ladder,
 template std::shared_ptr<Flights<AddressRow>> Directory::State::make_flights();
 template std::shared_ptr<Flights<CredentialRow>> Directory::State::make_flights();
 
+// Whatever its row is now, it is not what was remembered.
+void Directory::State::login_changed(const std::string& address) {
+  const std::string key = address_key(address);
+  validity.doubt(key, clock.now());
+  credentials.forget(key);
+}
+
 // ---- The class
 
 Recalled<Mailbox> Directory::recall_mailbox(std::string_view address, Instant now) {
@@ -280,6 +287,20 @@ Answer<AddressList> Directory::aliases(std::string_view address, Later<AddressLi
 
 Answer<Credentials> Directory::credentials(std::string_view login, Freshness freshness, Later<Credentials> later) {
   return state_->ask<Credentials>(login, freshness, std::move(later));
+}
+
+void Directory::note_use(std::uint64_t app_password, std::string ip) {
+  state_->login_writes->note_use(app_password, std::move(ip));
+}
+
+void Directory::replace_hash(std::string login_address, Secret before, Secret after) {
+  state_->login_writes->change(
+      {LoginChange::What::Hash, std::move(login_address), std::move(before), std::move(after)});
+}
+
+void Directory::keep_scram(std::string login_address, Secret hash_it_belongs_to, Secret scram) {
+  state_->login_writes->change(
+      {LoginChange::What::Scram, std::move(login_address), std::move(hash_it_belongs_to), std::move(scram)});
 }
 
 }  // namespace vmail::directory

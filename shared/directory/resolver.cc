@@ -141,6 +141,10 @@ bool resolve_credentials(const Ladder& ladder, const Extensions&, CredentialSour
     credentials.mailbox.local.assign(ladder.local_of(step));
     credentials.mailbox.domain.assign(row->domain.empty() ? ladder.domain_of(step) : std::string_view(row->domain));
     credentials.hash = row->hash.copy();
+    credentials.scram = row->scram.copy();
+    credentials.access = row->access;
+    credentials.app_passwords_only = row->app_passwords_only;
+    credentials.app_passwords = copy(row->app_passwords);
     return true;
   }
   into.become(Status::NotFound);

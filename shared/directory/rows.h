@@ -8,6 +8,7 @@
 
 #include "shared/base/address_list.h"
 #include "shared/base/secret.h"
+#include "shared/directory/credentials.h"
 
 namespace vmail::directory {
 
@@ -27,16 +28,32 @@ struct AddressRow {
 // By key (address_key()). Every key that was asked for is there, if only with an empty row.
 using AddressRows = std::unordered_map<std::string, AddressRow>;
 
-// The login of an address. A hash is wiped when the row goes.
+// The login of an address, as in Credentials. What is secret is wiped when the row goes.
 struct CredentialRow {
   bool exists = false;
   bool on = false;
   std::string domain;  // as in AddressRow
   Secret hash;
   std::string fault;
+  Secret scram{};
+  Access access{};
+  bool app_passwords_only = false;
+  std::vector<AppPassword> app_passwords{};
 
-  CredentialRow copy() const { return {exists, on, domain, hash.copy(), fault}; }
+  CredentialRow copy() const {
+    return {exists,
+            on,
+            domain,
+            hash.copy(),
+            fault,
+            scram.copy(),
+            access,
+            app_passwords_only,
+            directory::copy(app_passwords)};
+  }
 };
+// A login that has more of them is bad data.
+inline constexpr std::size_t kMaxAppPasswords = 100;
 using CredentialRows = std::unordered_map<std::string, CredentialRow>;  // as AddressRows
 
 }  // namespace vmail::directory

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <stdexcept>
+#include <utility>
 
 #include "shared/base/text.h"
 #include "shared/directory/idn.h"
+#include "shared/mysql/secret_query.h"
+#include "shared/mysql/transaction.h"
 
 namespace vmail::directory {
 namespace {
@@ -25,7 +28,7 @@ mysql::Pool::Limits background_limits(mysql::Pool::Limits limits) {
 mysql::Pool::Limits write_limits() {
   mysql::Pool::Limits limits;
   limits.threads = 1;
-  limits.queue = 10;
+  limits.queue = 100;
   limits.writes = true;
   return limits;
 }
@@ -120,6 +123,24 @@ struct SqlDatabase::Schema {
       for (auto& row : rows(connection, name, {key}, at_version)) all.push_back(std::move(row));
     }
     return all;
+  }
+
+  // Of a text that older schemas do not have.
+  const std::string& later_text(mysql::Connection& connection, const char* name) {
+    int at_version = version;
+    if (at_version == kUnknownVersion || !preset.has(name, at_version)) at_version = detect(connection);
+    if (preset.has(name, at_version)) return preset.text(name, at_version);
+    throw std::runtime_error("version " + std::to_string(at_version) +
+                             " of the schema has no place for it; `vmailctl schema upgrade` makes one");
+  }
+
+  bool change(mysql::Connection& connection, const LoginChange& change) {
+    const std::string_view value = change.value.view(), before = change.hash.view();
+    const bool of_hash = change.what == LoginChange::What::Hash;
+    const std::string& sql = later_text(connection, of_hash ? "replace-hash" : "keep-scram");
+    const auto done = of_hash ? mysql::query_with_secrets(connection, sql, {value, value, before}, {change.address})
+                              : mysql::query_with_secrets(connection, sql, {value, before}, {change.address});
+    return done.affected > 0;
   }
 
   std::shared_ptr<const Domains> domains(mysql::Connection& connection, int at_version) {
@@ -295,6 +316,33 @@ void SqlDatabase::prune(Instant deadline, Done<bool> done) {
         if (!prunable()) return false;
         connection.query(schema->preset.text("prune", version));
         return prunable();
+      },
+      std::move(done));
+}
+
+void SqlDatabase::note_uses(std::vector<AppPasswordUse> uses, Instant deadline, Done<bool> done) {
+  writes_.ask<bool>(
+      "app-password-use", deadline,
+      [schema = schema_, uses = std::move(uses)](mysql::Connection& connection) {
+        const std::string& sql = schema->later_text(connection, "note-use");
+        mysql::Transaction transaction(connection);
+        for (const auto& use : uses) {
+          const std::string at = std::to_string(use.at);
+          connection.query(sql, std::vector<mysql::Value>{at, use.ip, std::to_string(use.app_password), at});
+        }
+        transaction.commit();
+        return true;
+      },
+      std::move(done));
+}
+
+void SqlDatabase::change_login(LoginChange change, Instant deadline, Done<bool> done) {
+  writes_.ask<bool>(
+      change.what == LoginChange::What::Hash ? "replace-hash" : "keep-scram", deadline,
+      [schema = schema_, change = std::move(change), tried = false](mysql::Connection& connection) mutable {
+        // Between two tries somebody may have set the hash that this one would replace.
+        if (std::exchange(tried, true)) throw std::runtime_error("the connection broke; it is not tried again");
+        return schema->change(connection, change);
       },
       std::move(done));
 }

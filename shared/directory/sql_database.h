@@ -29,6 +29,8 @@ class SqlDatabase final : public Database {
   void changes(FeedQuestion question, Instant deadline, Done<FeedAnswer> done) override;
   void everything(std::size_t max_bytes, Instant deadline, Done<Everything> done) override;
   void prune(Instant deadline, Done<bool> done) override;
+  void note_uses(std::vector<AppPasswordUse> uses, Instant deadline, Done<bool> done) override;
+  void change_login(LoginChange change, Instant deadline, Done<bool> done) override;
   void describe(DatabaseStats& stats) const override;
   void stop() override;
 

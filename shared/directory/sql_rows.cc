@@ -1,6 +1,7 @@
 #include "shared/directory/sql_rows.h"
 
 #include <algorithm>
+#include <charconv>
 #include <unordered_set>
 #include <utility>
 
@@ -39,6 +40,72 @@ bool add_destinations(std::string_view text, AddressList& destinations) {
     }
   }
   return is_utf8(text) && add(text.substr(from));
+}
+
+// Where the columns of the text `credentials` are. For older schemas it has the first three alone.
+enum Column : std::size_t {
+  kAddress,
+  kEnable,
+  kHash,
+  kSelector,  // of an app password; NULL: this is the login itself
+  kServices,
+  kNetworks,
+  kNotBefore,
+  kNotAfter,
+  kScram,
+  kAppPasswordsOnly,
+  kId,
+  kLabel,
+};
+
+std::string text_of(const mysql::Row& row, Column column) {
+  return column < row.size() ? row[column].value_or("") : "";
+}
+
+Secret take_secret(mysql::Row& row, Column column) {
+  return column < row.size() && row[column] ? Secret::take(*row[column]) : Secret();
+}
+
+// False: it is no number.
+bool read_seconds(const std::string& text, std::int64_t& seconds) {
+  if (text.empty()) return true;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+// False: its times make no sense.
+bool read_access(const mysql::Row& row, Access& access) {
+  access.services = fold_case(text_of(row, kServices));
+  access.networks = text_of(row, kNetworks);
+  return read_seconds(text_of(row, kNotBefore), access.not_before) &&
+         read_seconds(text_of(row, kNotAfter), access.not_after);
+}
+
+void read_login(mysql::Row& row, const std::string& key, CredentialRow& login) {
+  if (std::exchange(login.exists, true)) login.fault = "there are two mailboxes " + printable(key);
+  login.on = is_on(row.at(kEnable));
+  login.domain = own_spelling(*row[kAddress], key);
+  login.hash = take_secret(row, kHash);
+  login.scram = take_secret(row, kScram);
+  login.app_passwords_only = text_of(row, kAppPasswordsOnly) == "1";
+  if (!read_access(row, login.access)) login.fault = "the login " + printable(key) + " is limited to what is no time";
+}
+
+void read_app_password(mysql::Row& row, const std::string& key, CredentialRow& login) {
+  if (login.app_passwords.size() == kMaxAppPasswords) {
+    login.fault =
+        "the login " + printable(key) + " has more than " + std::to_string(kMaxAppPasswords) + " app passwords";
+    return;
+  }
+  AppPassword& password = login.app_passwords.emplace_back();
+  password.id = parse_number(text_of(row, kId)).value_or(0);
+  password.selector = text_of(row, kSelector);
+  password.label = text_of(row, kLabel);
+  password.hash = take_secret(row, kHash);
+  if (!read_access(row, password.access)) {
+    login.fault =
+        "the app password " + printable(password.selector) + " of " + printable(key) + " is limited to what is no time";
+  }
 }
 
 }  // namespace
@@ -123,16 +190,15 @@ CredentialRows read_credentials(const std::vector<std::string>& keys, std::vecto
   CredentialRows result;
   for (const auto& key : keys) result.try_emplace(key);
   for (auto& row : rows) {
-    if (!row.at(0)) continue;
-    const auto found = result.find(address_key(*row[0]));
+    if (!row.at(kAddress)) continue;
+    const auto found = result.find(address_key(*row[kAddress]));
     if (found == result.end()) continue;
-    CredentialRow& credentials = found->second;
-    if (std::exchange(credentials.exists, true)) {
-      credentials.fault = "there are two mailboxes " + printable(found->first);
-    }
-    credentials.on = is_on(row.at(1));
-    credentials.domain = own_spelling(*row[0], found->first);
-    if (row.at(2)) credentials.hash = Secret::take(*row[2]);
+    const bool of_app = kSelector < row.size() && row[kSelector];
+    (of_app ? read_app_password : read_login)(row, found->first, found->second);
+  }
+  // App passwords that somebody left behind.
+  for (auto& [key, row] : result) {
+    if (!row.exists) row = CredentialRow{};
   }
   return result;
 }

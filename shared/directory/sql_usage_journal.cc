@@ -8,6 +8,7 @@
 
 #include "shared/base/seeded_hash.h"
 #include "shared/base/text.h"
+#include "shared/mysql/transaction.h"
 
 namespace vmail::directory {
 namespace {
@@ -27,27 +28,6 @@ std::int64_t signed_number(const mysql::Value& text) {
   const auto value = static_cast<std::int64_t>(parse_number(digits).value_or(0));
   return negative ? -value : value;
 }
-
-// Commits when commit() is called; otherwise the connection, and what was done, is given up.
-class Transaction {
- public:
-  explicit Transaction(mysql::Connection& connection) : connection_(connection) {
-    connection_.run("START TRANSACTION");
-  }
-  ~Transaction() {
-    if (!committed_) connection_.give_up();
-  }
-  Transaction(const Transaction&) = delete;
-  Transaction& operator=(const Transaction&) = delete;
-  void commit() {
-    connection_.run("COMMIT");
-    committed_ = true;
-  }
-
- private:
-  mysql::Connection& connection_;
-  bool committed_ = false;
-};
 
 std::int64_t unix_time(const Clock& clock) {
   return std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
@@ -77,7 +57,7 @@ struct SqlUsageJournal::Work {
     const bool any = std::any_of(question.counters.begin(), question.counters.end(),
                                  [](const auto& counter) { return !counter.totals.empty(); });
     if (any) {
-      Transaction transaction(connection);
+      mysql::Transaction transaction(connection);
       for (const auto& [counter, totals, from] : question.counters) {
         for (const auto& [slot, amount] : totals) {
           const mysql::Value row[] = {counter.subject, counter.measure, number(counter.window),    number(slot),

@@ -39,6 +39,12 @@ class WatchedDatabase final : public Database {
     database_->everything(max_bytes, deadline, std::move(done));
   }
   void prune(Instant deadline, Done<bool> done) override { database_->prune(deadline, std::move(done)); }
+  void note_uses(std::vector<AppPasswordUse> uses, Instant deadline, Done<bool> done) override {
+    database_->note_uses(std::move(uses), deadline, std::move(done));
+  }
+  void change_login(LoginChange change, Instant deadline, Done<bool> done) override {
+    database_->change_login(std::move(change), deadline, std::move(done));
+  }
   void describe(DatabaseStats& stats) const override { database_->describe(stats); }
   void stop() override { database_->stop(); }
 

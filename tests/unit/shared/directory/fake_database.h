@@ -23,7 +23,7 @@ class FakeDatabase final : public Database {
     std::vector<mysql::Row> rules;        // kind, name, value
     std::string rules_fault;              // they cannot be read
     std::vector<mysql::Row> addresses;    // kind, id, address, enable, destination
-    std::vector<mysql::Row> credentials;  // address, enable, password
+    std::vector<mysql::Row> credentials;  // address, enable, password, and what else the preset's text has
     int schema_version = 3;
     // What the triggers have noted; none: there is no feed.
     bool feed = false;
@@ -37,6 +37,9 @@ class FakeDatabase final : public Database {
     int credential_questions = 0;
     int polls = 0;
     int loads = 0;
+    std::vector<std::vector<AppPasswordUse>> uses;
+    std::vector<LoginChange> changes_of_logins;
+    bool change_applies = true;  // the stored hash is still the one
     std::deque<std::function<void()>> held;
 
     void add_user(const std::string& address, const char* enable = "1", const char* hash = "hash") {
@@ -112,6 +115,14 @@ class FakeDatabase final : public Database {
     }
   }
   void prune(Instant, Done<bool> done) override { answer<bool>(false, std::move(done)); }
+  void note_uses(std::vector<AppPasswordUse> uses, Instant, Done<bool> done) override {
+    tables_->uses.push_back(std::move(uses));
+    answer<bool>(true, std::move(done));
+  }
+  void change_login(LoginChange change, Instant, Done<bool> done) override {
+    tables_->changes_of_logins.push_back(std::move(change));
+    answer<bool>(bool(tables_->change_applies), std::move(done));
+  }
   void describe(DatabaseStats&) const override {}
   void stop() override {
     tables_->down = true;

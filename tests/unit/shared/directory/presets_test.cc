@@ -43,6 +43,12 @@ TEST_CASE("the built-in preset has every text for every version") {
     CHECK_FALSE(preset.has(name, 3));
     CHECK(preset.has(name, 4));
   }
+  for (const char* name : {"note-use", "replace-hash", "keep-scram"}) {
+    CHECK_FALSE(preset.has(name, 6));
+    CHECK(preset.has(name, 7));
+  }
+  CHECK(preset.text("credentials", 6).find("app_passwords") == std::string::npos);
+  CHECK(preset.text("credentials", 7).find("app_passwords") != std::string::npos);
   CHECK(preset.text("domains", 2).find("enable") == std::string::npos);
   CHECK(preset.text("addresses", 2).find("password") == std::string::npos);
   CHECK(preset.text("addresses", 3).find("password") == std::string::npos);

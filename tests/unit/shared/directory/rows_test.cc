@@ -66,6 +66,58 @@ TEST_CASE("two mailboxes where one is due are a fault, not a guess") {
             .fault != "");
 }
 
+TEST_CASE("a login comes with what it may be used for, and with its app passwords") {
+  const Row login = {"u@x.org", "1", "hash", kNull, "IMAP smtp", "192.0.2.0/24", "10", "9000000000", "1,s,a,b", "1"};
+  const Row phone = {"U@x.org", "1", "h1", "abcdefgh", "imap", "", "0", "77", kNull, "0", "7", "phone"};
+  const Row tablet = {"u@x.org", "1", "h2", "bcdefghi", "", "", "0", "0", kNull, "0", "8", ""};
+  for (const auto& rows : {std::vector<Row>{login, phone, tablet}, {phone, tablet, login}}) {
+    const auto read = read_credentials({"u@x.org", "v@x.org"}, rows);
+    const auto& row = read.at("u@x.org");
+    CHECK(row.fault.empty());
+    CHECK(row.hash.text() == "hash");
+    CHECK(row.access == Access{"imap smtp", "192.0.2.0/24", 10, 9000000000});
+    CHECK(row.scram.text() == "1,s,a,b");
+    CHECK(row.app_passwords_only);
+    REQUIRE(row.app_passwords.size() == 2);
+    CHECK(row.app_passwords[0].id == 7);
+    CHECK(row.app_passwords[0].selector == "abcdefgh");
+    CHECK(row.app_passwords[0].label == "phone");
+    CHECK(row.app_passwords[0].hash.text() == "h1");
+    CHECK(row.app_passwords[0].access == Access{"imap", "", 0, 77});
+    CHECK(row.app_passwords[1].access == Access{});
+    CHECK_FALSE(read.at("v@x.org").exists);
+
+    const CredentialRow copied = row.copy();
+    CHECK(copied.scram.text() == "1,s,a,b");
+    CHECK(copied.access == row.access);
+    CHECK(copied.app_passwords_only);
+    REQUIRE(copied.app_passwords.size() == 2);
+    CHECK(copied.app_passwords[1].hash.text() == "h2");
+  }
+}
+
+TEST_CASE("app passwords without a user count for nothing, and too many for a fault") {
+  const auto app = [](int number) {
+    const std::string id = std::to_string(number);
+    return Row{"u@x.org", "1", "h", "sel" + id, "", "", "0", "0", kNull, "0", id, ""};
+  };
+  CHECK_FALSE(read_credentials({"u@x.org"}, {app(1)}).at("u@x.org").exists);
+  CHECK(read_credentials({"u@x.org"}, {app(1)}).at("u@x.org").app_passwords.empty());
+  std::vector<Row> rows = {{"u@x.org", "1", "hash"}};
+  for (std::size_t i = 0; i < kMaxAppPasswords; ++i) rows.push_back(app(int(i)));
+  CHECK(read_credentials({"u@x.org"}, rows).at("u@x.org").fault.empty());
+  rows.push_back(app(0));
+  CHECK(read_credentials({"u@x.org"}, rows).at("u@x.org").fault.find("more than 100") != std::string::npos);
+}
+
+TEST_CASE("a time that is no number is a fault") {
+  for (const char* bad : {"2027-01-01", "1x", " 1", "99999999999999999999"}) {
+    CAPTURE(bad);
+    const Row login = {"u@x.org", "1", "hash", kNull, "", "", "0", bad, kNull, "0"};
+    CHECK(read_credentials({"u@x.org"}, {login}).at("u@x.org").fault.find("no time") != std::string::npos);
+  }
+}
+
 TEST_CASE("destinations: in the order of entry, each once, split at commas") {
   const auto row = row_of("all@x.org", {{"alias", "10", "all@x.org", "1", "c@x.org"},
                                         {"alias", "9", "all@x.org", "1", "a@x.org, b@x.org"},
