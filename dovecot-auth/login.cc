@@ -43,6 +43,7 @@ password::Limits password_limits(const config::Settings::Passwords& settings) {
   password::Limits limits;
   limits.max_length = settings.max_length;
   limits.max_rounds = settings.max_rounds;
+  limits.allow_weak = settings.allow_weak;
   return limits;
 }
 
@@ -159,6 +160,8 @@ void Logins::hash(const PendingPtr& pending, Secret stored, LoginOutcome if_matc
         case password::Verdict::BadData:
           return turn_away(hashed, LoginOutcome::temp_fail("the stored password hash cannot be used"),
                            "the stored hash cannot be used: " + result.reason, remembered);
+        case password::Verdict::NotComputed:
+          return finish(hashed, LoginOutcome::temp_fail("the password was not verified"), result.reason);
       }
     });
   };

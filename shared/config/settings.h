@@ -75,6 +75,8 @@ struct Settings {
   } mailboxes;
 
   struct Passwords {
+    std::string scheme = "SHA512-CRYPT";  // of a new hash: SHA512-CRYPT, BLF-CRYPT, YESCRYPT, ARGON2ID
+    bool allow_weak = false;
     std::uint64_t rounds = 5000;         // of a new SHA512-CRYPT hash
     std::uint64_t max_rounds = 1000000;  // that a stored hash may ask for
     std::uint64_t max_length = 256;      // bytes of a password, checked before hashing

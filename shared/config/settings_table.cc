@@ -292,9 +292,21 @@ std::vector<Setting> make_table() {
        check_name});
   add({"mailboxes", "group", "The group.", VMAIL_AT(mailboxes, group), 0, 0, {}, check_name});
 
+  add({"passwords",
+       "scheme",
+       "The scheme of a new hash: SHA512-CRYPT, BLF-CRYPT, YESCRYPT or ARGON2ID. Stored ones of every known scheme are "
+       "verified, whatever is set here.",
+       VMAIL_AT(passwords, scheme),
+       0,
+       0,
+       {"SHA512-CRYPT", "BLF-CRYPT", "YESCRYPT", "ARGON2ID"}});
+  add({"passwords", "allow_weak",
+       "Verify MD5-CRYPT, PLAIN-MD5, LDAP-MD5, SMD5 and plain passwords too; off, who has such a one cannot log in.",
+       VMAIL_AT(passwords, allow_weak)});
   add({"passwords", "rounds", "Rounds of a new SHA512-CRYPT hash.", VMAIL_AT(passwords, rounds), 1000, 999999999});
   add({"passwords", "max_rounds",
-       "Rounds that a stored hash may ask for; a dearer one is not computed, and the login fails for the time being.",
+       "Rounds that a stored hash may ask for (SHA512-CRYPT, SHA256-CRYPT, PBKDF2, SCRAM-SHA-256); a dearer one is not "
+       "computed, and the login fails for the time being.",
        VMAIL_AT(passwords, max_rounds), 5000, 999999999});
   add({"passwords", "max_length", "Bytes of a password; a longer one is refused before it is hashed.",
        VMAIL_AT(passwords, max_length), 8, 511});

@@ -33,7 +33,7 @@ def packages_of(*groups: str) -> list[str]:
     """The packages of these groups of packaging/packages.list."""
     lines = (REPOSITORY / "packaging/packages.list").read_text().splitlines()
     fields = [line.split() for line in lines if line and not line.startswith("#")]
-    return sorted({package for group, package in fields if group in groups})
+    return sorted({package for group, package, *_ in fields if group in groups})
 
 
 def _apt_options() -> list[str]:

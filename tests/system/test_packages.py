@@ -11,7 +11,7 @@ def groups():
     result = {}
     for line in (ROOT / "packaging/packages.list").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
-            group, package = line.split()
+            group, package, *_ = line.split()
             result.setdefault(group, []).append(package)
     return result
 

@@ -1,6 +1,7 @@
 #include "shared/password/scheme.h"
 
 #include <string>
+#include <tuple>
 
 #include "tests/support/catch.h"
 
@@ -14,6 +15,11 @@ const std::string kSha512Digest = kSha512.substr(kSha512.size() - 86);
 const std::string kSha256 = "$5$abcdefgh$gruCpC7VkOTspMQTTSAR8mtlO9Upms.fwqE5y16JVM.";
 const std::string kBcrypt = "$2y$05$mSNUkO.Mrwh7ddgUExy8eOJtv0AuaQrdcGAMCu24Q/8BD3hA8B/Ja";
 const std::string kYescrypt = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$GmcwIgvdUC9qLWcKCi6gklUa1dM3ziD43YxYNURLKy0";
+const std::string kArgon2 =
+    "$argon2id$v=19$m=65536,t=3,p=1$sbpC6h3OLFXaQ6ZPpKQ3Wg$c6LMHvMO3m6pFgQIeqmFdiel9jbEL6IgqjbMxeAZwBY";
+const std::string kScram =
+    "4096,W2qHGvP6FF2eFNXm8irIWw==,5Ue+d3CFlm7YlTnsDaAaTji3htwerCD2dcinOwXqMGw=,"
+    "2UooCX9RRuhveMvHSDBvW3ith1SBRMZFh4uHFNhF0sU=";
 
 }  // namespace
 
@@ -46,9 +52,9 @@ TEST_CASE("a stored hash is told by its prefix or its scheme") {
     REQUIRE(parsed.hash.has_value());
     CHECK(parsed.hash->scheme == one.scheme);
     CHECK(parsed.why_not.empty());
-    CHECK(one.stored.ends_with(parsed.hash->text));
-    CHECK(parsed.hash->text.front() == '$');
-    CHECK(parsed.hash->text.ends_with(parsed.hash->digest));
+    CHECK(one.stored.ends_with(parsed.hash->text.view()));
+    CHECK(parsed.hash->text.view().front() == '$');
+    CHECK(parsed.hash->text.view().ends_with(parsed.hash->digest.view()));
   }
 }
 
@@ -59,15 +65,38 @@ TEST_CASE("what cannot be verified says why, and quotes nothing of it") {
   } cases[] = {
       {"", "no password hash"},
       {"secret", "plain password"},
-      {"{PLAIN}secret", "{PLAIN} is not known"},
-      {"{SSHA512}c2VjcmV0", "{SSHA512} is not known"},
+      {"{NTLM}secret", "{NTLM} is not known"},
+      {"{SHA512-CRYPT.b32}secret", "{SHA512-CRYPT.b32} is not known"},
+      {"{PLAIN}secret", "{PLAIN}, which is weak"},
+      {"{clear}secret", "{CLEAR}, which is weak"},
+      {"{SMD5}mhourJW5oKwyIeJl9mrAREuYoYE=", "{SMD5}, which is weak"},
+      {"{SSHA512}c2VjcmV0", "6 bytes in the place of 64 and a salt"},
+      {"{SSHA512}c2VjcmV", "not base64"},
+      {"{SSHA512.hex}c2VjcmV0", "not hexadecimal"},
+      {"{SHA256}c2VjcmV0", "6 bytes in the place of 32"},
+      {"{SHA256}" + std::string(63, 'a'), "not base64"},
+      {"{PBKDF2}$1$92MQM7s2IAuluMos$5000$7f42577380a74e04fbbbfcfaa774674b1bccc3", "40 hexadecimal"},
+      {"{PBKDF2}$1$92MQM7s2IAuluMos$1000001$7f42577380a74e04fbbbfcfaa774674b1bccc365",
+       "more than passwords.max_rounds"},
+      {"{PBKDF2}$1$92MQM7s2IAuluMos$0$7f42577380a74e04fbbbfcfaa774674b1bccc365", "number from 1 on"},
+      {"{PBKDF2}$2$x", "of the form"},
+      {"{SCRAM-SHA-256}" + kScram.substr(0, 100), "of the form"},
+      {"{SCRAM-SHA-256}1000001" + kScram.substr(4), "of the form"},
+      {kArgon2.substr(0, 60), "cut off"},
+      {"$argon2id$v=18$m=65536,t=3,p=1$sbpC6h3OLFXaQ6ZPpKQ3Wg$x", "a version of Argon2"},
+      {"$argon2id$v=19$m=65537,t=3,p=1$sbpC6h3OLFXaQ6ZPpKQ3Wg$x", "more memory than the 64 MiB"},
+      {"$argon2id$v=19$m=65536,t=17,p=1$sbpC6h3OLFXaQ6ZPpKQ3Wg$x", "17 passes"},
+      {"$argon2id$v=19$m=65536,t=3,p=0$sbpC6h3OLFXaQ6ZPpKQ3Wg$x", "none that Argon2 has"},
+      {"$argon2id$v=19$m=7,t=3,p=1$sbpC6h3OLFXaQ6ZPpKQ3Wg$x", "none that Argon2 has"},
+      {"$argon2id$v=19$m=65536,t=3$sbpC6h3OLFXaQ6ZPpKQ3Wg$x", "cannot be read"},
+      {"$argon2id$", "cannot be read"},
       {"{hunter2 is my password!}", "name of its scheme"},
       {"{SHA512-CRYPT" + kSha512, "no '}'"},
       {"{SHA512-CRYPT}" + kSha256, "not of the scheme"},
       {"{SHA256-CRYPT}" + kSha512, "not of the scheme"},
       {"{BLF-CRYPT}" + kSha512, "not of the scheme"},
       {"{CRYPT}secret", "not a hash of a known scheme"},
-      {"$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1", "not a hash of a known scheme"},
+      {"$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1", "{MD5-CRYPT}, which is weak"},
       {"$gy$j9T$F5Jx5fExrKuPp53xLKQ..1$uE5FcoxTz78xZpMZkpTmj/0MogyeNUSLIjdCxpQjz.8", "not a hash of a known"},
       {kSha512 + std::string(1, '\0'), "NUL"},
       {std::string(513, 'x'), "too long"},
@@ -95,6 +124,7 @@ TEST_CASE("what cannot be verified says why, and quotes nothing of it") {
       {"$6$rounds=999999999$abcdefgh$" + kSha512Digest, "more than passwords.max_rounds"},
       {"$6$rounds=99999999999999999999999$abcdefgh$" + kSha512Digest, "not a number"},
       {"$6$rounds=999$abcdefgh$" + kSha512Digest, "not a number from 1000"},
+      {"$6$rounds=05000$abcdefgh$" + kSha512Digest, "not a number from 1000"},
       {"$6$rounds=$abcdefgh$" + kSha512Digest, "not a number"},
       {"$6$rounds=5000", "not a number"},
       {"$2y$15" + kBcrypt.substr(6), "cost 15"},
@@ -127,11 +157,29 @@ TEST_CASE("the limits are the caller's") {
 }
 
 TEST_CASE("no prefix of a good hash is one, and none is read past its end") {
-  for (const auto& whole : {kSha512, kSha256, kBcrypt, kYescrypt, "{SHA512-CRYPT}" + kSha512}) {
+  for (const auto& whole :
+       {kSha512, kSha256, kBcrypt, kYescrypt, "{SHA512-CRYPT}" + kSha512, "{SCRAM-SHA-256}" + kScram}) {
     for (std::size_t size = 0; size < whole.size(); ++size) {
       const std::string cut = whole.substr(0, size);
       CAPTURE(cut);
       CHECK_FALSE(parse_hash(cut, Limits{}).hash);
     }
   }
+}
+
+TEST_CASE("what an engine needs of a hash") {
+  const auto cost = [](const std::string& stored) {
+    const auto parsed = parse_hash(stored, Limits{});
+    REQUIRE(parsed.hash.has_value());
+    return std::make_tuple(parsed.hash->cost, parsed.hash->memory, parsed.hash->salt);
+  };
+  using Cost = std::tuple<std::uint64_t, std::uint64_t, std::string>;
+  CHECK(cost(kSha512) == Cost(5000, 0, "abcdefgh"));
+  CHECK(cost("$6$rounds=7000$abcdefghijklmnopqrst$" + kSha512Digest) == Cost(7000, 0, "abcdefghijklmnop"));
+  CHECK(std::get<0>(cost(kBcrypt)) == 5);
+  CHECK(std::get<1>(cost(kYescrypt)) == 16u << 20);
+  CHECK(std::get<0>(cost(kArgon2)) == 3);
+  CHECK(std::get<1>(cost(kArgon2)) == 64u << 20);
+  CHECK(std::get<0>(cost("{SCRAM-SHA-256}" + kScram)) == 4096);
+  CHECK(cost("{SSHA}7Md+IVo/LrjZxd2kvN7xOXjiy8F5lZL+") == Cost(1, 0, "\x79\x95\x92\xfe"));
 }
