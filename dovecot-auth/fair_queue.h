@@ -1,0 +1,83 @@
+// A queue that serves its sources in turns: who sends much waits behind itself, not in front of others. Not locked.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "shared/base/seeded_hash.h"
+
+namespace vmail::auth {
+
+template <class T>
+class FairQueue {
+ public:
+  void push(std::string_view source, T item) {
+    const auto known = places_.find(source);
+    Place place;
+    if (known != places_.end()) {
+      place = known->second;
+    } else {
+      place = turns_.insert(turns_.end(), Source{std::string(source), {}});
+      places_.emplace(place->name, place);
+    }
+    place->items.push_back(std::move(item));
+    ++size_;
+  }
+
+  // The oldest of the source whose turn it is.
+  std::optional<T> pop() {
+    if (turns_.empty()) return std::nullopt;
+    const Place place = turns_.begin();
+    T item = std::move(place->items.front());
+    place->items.pop_front();
+    // Its next one waits until all others have had theirs.
+    turns_.splice(turns_.end(), turns_, place);
+    taken(place);
+    return item;
+  }
+
+  // The newest of the source that has the most, where that is at least two more than `source` has: with it gone and one
+  // of `source` come, the two are no further from equal than before.
+  std::optional<T> make_room_for(std::string_view source) {
+    Place most = turns_.end();
+    for (Place place = turns_.begin(); place != turns_.end(); ++place) {
+      if (most == turns_.end() || place->items.size() > most->items.size()) most = place;
+    }
+    const auto known = places_.find(source);
+    const std::size_t has = known == places_.end() ? 0 : known->second->items.size();
+    if (most == turns_.end() || most->items.size() < has + 2) return std::nullopt;
+    T item = std::move(most->items.back());
+    most->items.pop_back();
+    taken(most);
+    return item;
+  }
+
+  std::size_t size() const { return size_; }
+
+ private:
+  struct Source {
+    std::string name;
+    std::deque<T> items;  // never empty between two calls
+  };
+  using Place = typename std::list<Source>::iterator;
+
+  void taken(Place place) {
+    --size_;
+    if (!place->items.empty()) return;
+    places_.erase(place->name);
+    turns_.erase(place);
+  }
+
+  std::list<Source> turns_;                                                          // the first is next
+  std::unordered_map<std::string_view, Place, SeededHash, std::equal_to<>> places_;  // the keys are names in turns_
+  std::size_t size_ = 0;
+};
+
+}  // namespace vmail::auth
