@@ -14,8 +14,7 @@ constexpr Duration kBreath = std::chrono::milliseconds(200);  // between two rea
 
 Refresher::Refresher(Loop& loop, const Clock& clock, Database& database, RowStore& store, const Validity& validity,
                      Times times, Put put)
-    : loop_(loop),
-      clock_(clock),
+    : clock_(clock),
       database_(database),
       store_(store),
       validity_(validity),

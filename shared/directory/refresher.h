@@ -41,7 +41,6 @@ class Refresher : public std::enable_shared_from_this<Refresher> {
   void ask(std::vector<std::string> keys, bool comparing);
   void next(Duration pause);
 
-  Loop& loop_;
   const Clock& clock_;
   Database& database_;
   RowStore& store_;
