@@ -86,10 +86,12 @@ class Sha512Engine {
 // OpenSSL's SHA-512, one hash at a time: width() is 1.
 std::unique_ptr<Sha512Engine> make_openssl_engine();
 
+// Our own SHA-512, four side by side; nothing where the processor has no AVX2. An engine belongs to one thread.
+std::unique_ptr<Sha512Engine> make_avx2_engine();
+
 // Intel's multi-buffer library, eight side by side with AVX-512, four with AVX2. Nothing where we were built without
 // its header, where it is not installed, or where the processor has neither. An engine belongs to one thread.
-enum class Instructions : unsigned char { Best, Avx2 };
-std::unique_ptr<Sha512Engine> make_multi_buffer_engine(Instructions instructions = Instructions::Best);
+std::unique_ptr<Sha512Engine> make_multi_buffer_engine();
 
 // Whether the engine gives libxcrypt's results for passwords of 0 to 256 bytes with salts of 0 to 16 characters, side
 // by side. Takes about a tenth of a second.
@@ -100,7 +102,8 @@ struct Sha512Engines {
   std::unique_ptr<Sha512Engine> one;
   std::unique_ptr<Sha512Engine> several;
 };
-// Those that agree with libxcrypt, which is found out once in a process.
+// Those that agree with libxcrypt, which is found out once in a process. Several go through the multi-buffer library
+// where it has AVX-512, else through ours: with AVX2 its jobs cost more than what they share.
 Sha512Engines make_sha512_engines();
 
 // Whether Sha512Crypt is for this hash. One with other characters in its salt is for libxcrypt to judge.

@@ -24,8 +24,7 @@ struct Library {
   decltype(&imb_get_version) version = nullptr;
   decltype(&imb_get_mb_mgr_size) manager_size = nullptr;
   decltype(&imb_set_pointers_mb_mgr) set_pointers = nullptr;
-  decltype(&init_mb_mgr_auto) init_best = nullptr;
-  decltype(&init_mb_mgr_avx2) init_avx2 = nullptr;
+  decltype(&init_mb_mgr_auto) init = nullptr;
 };
 
 template <class Function>
@@ -44,8 +43,7 @@ const Library* library() {
     static Library found;
     const bool whole =
         find(handle, "imb_get_version", found.version) && find(handle, "imb_get_mb_mgr_size", found.manager_size) &&
-        find(handle, "imb_set_pointers_mb_mgr", found.set_pointers) &&
-        find(handle, "init_mb_mgr_auto", found.init_best) && find(handle, "init_mb_mgr_avx2", found.init_avx2);
+        find(handle, "imb_set_pointers_mb_mgr", found.set_pointers) && find(handle, "init_mb_mgr_auto", found.init);
     return whole && found.version() >> 8 == IMB_VERSION_NUM >> 8 ? &found : nullptr;
   }();
   return loaded;
@@ -53,9 +51,9 @@ const Library* library() {
 
 class MultiBufferEngine final : public Sha512Engine {
  public:
-  static std::unique_ptr<Sha512Engine> make(Instructions instructions) {
+  static std::unique_ptr<Sha512Engine> make() {
     if (library() == nullptr) return nullptr;
-    std::unique_ptr<MultiBufferEngine> engine(new MultiBufferEngine(instructions));
+    std::unique_ptr<MultiBufferEngine> engine(new MultiBufferEngine);
     return engine->width_ == 0 ? nullptr : std::move(engine);
   }
   ~MultiBufferEngine() override {
@@ -101,9 +99,8 @@ class MultiBufferEngine final : public Sha512Engine {
  private:
   static constexpr std::size_t kWidest = 8;
 
-  explicit MultiBufferEngine(Instructions instructions)
-      : instructions_(instructions),
-        size_((library()->manager_size() + 63) / 64 * 64),
+  MultiBufferEngine()
+      : size_((library()->manager_size() + 63) / 64 * 64),
         memory_(static_cast<unsigned char*>(aligned_alloc(64, size_))) {
     if (memory_ == nullptr) throw std::bad_alloc();
     set_up();
@@ -115,14 +112,8 @@ class MultiBufferEngine final : public Sha512Engine {
     width_ = 0;
     manager_ = library()->set_pointers(memory_, 0, 1);
     if (manager_ == nullptr) return;
-    IMB_ARCH arch = IMB_ARCH_AVX2;
-    if (instructions_ == Instructions::Best) {
-      library()->init_best(manager_, &arch);
-    } else if ((manager_->features & IMB_FEATURE_AVX2) != 0) {
-      library()->init_avx2(manager_);
-    } else {
-      arch = IMB_ARCH_NONE;
-    }
+    IMB_ARCH arch = IMB_ARCH_NONE;
+    library()->init(manager_, &arch);
     if (arch == IMB_ARCH_AVX512) width_ = 8;
     if (arch == IMB_ARCH_AVX2) width_ = 4;
   }
@@ -143,7 +134,6 @@ class MultiBufferEngine final : public Sha512Engine {
     return IMB_SUBMIT_JOB_NOCHECK(manager_);
   }
 
-  const Instructions instructions_;
   const std::size_t size_;
   unsigned char* const memory_;
   IMB_MGR* manager_ = nullptr;
@@ -152,8 +142,8 @@ class MultiBufferEngine final : public Sha512Engine {
 
 }  // namespace
 
-std::unique_ptr<Sha512Engine> make_multi_buffer_engine(Instructions instructions) {
-  return MultiBufferEngine::make(instructions);
+std::unique_ptr<Sha512Engine> make_multi_buffer_engine() {
+  return MultiBufferEngine::make();
 }
 
 }  // namespace vmail::password
@@ -162,7 +152,7 @@ std::unique_ptr<Sha512Engine> make_multi_buffer_engine(Instructions instructions
 
 namespace vmail::password {
 
-std::unique_ptr<Sha512Engine> make_multi_buffer_engine(Instructions) {
+std::unique_ptr<Sha512Engine> make_multi_buffer_engine() {
   return nullptr;
 }
 

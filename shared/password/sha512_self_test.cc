@@ -70,11 +70,17 @@ bool agrees_with_libxcrypt(Sha512Engine& engine) {
 
 Sha512Engines make_sha512_engines() {
   static const bool one_agrees = agrees_with_libxcrypt(*make_openssl_engine());
-  static const bool several_agree = [] {
-    const auto engine = make_multi_buffer_engine();
-    return engine && agrees_with_libxcrypt(*engine);
+  using Make = std::unique_ptr<Sha512Engine> (*)();
+  static const Make make_several = []() -> Make {
+    constexpr std::size_t kAvx512 = 8;
+    const auto multi_buffer = make_multi_buffer_engine();
+    if (multi_buffer && multi_buffer->width() == kAvx512 && agrees_with_libxcrypt(*multi_buffer)) {
+      return make_multi_buffer_engine;
+    }
+    const auto avx2 = make_avx2_engine();
+    return avx2 && agrees_with_libxcrypt(*avx2) ? make_avx2_engine : nullptr;
   }();
-  return {one_agrees ? make_openssl_engine() : nullptr, several_agree ? make_multi_buffer_engine() : nullptr};
+  return {one_agrees ? make_openssl_engine() : nullptr, make_several ? make_several() : nullptr};
 }
 
 }  // namespace vmail::password

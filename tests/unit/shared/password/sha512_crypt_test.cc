@@ -14,8 +14,8 @@ namespace {
 std::vector<std::unique_ptr<Sha512Engine>> engines() {
   std::vector<std::unique_ptr<Sha512Engine>> all;
   all.push_back(make_openssl_engine());
-  for (const auto instructions : {Instructions::Best, Instructions::Avx2}) {
-    if (auto engine = make_multi_buffer_engine(instructions)) all.push_back(std::move(engine));
+  for (auto* const make : {make_avx2_engine, make_multi_buffer_engine}) {
+    if (auto engine = make()) all.push_back(std::move(engine));
   }
   return all;
 }
