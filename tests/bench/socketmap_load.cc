@@ -12,9 +12,7 @@
 // each lookup, with the time at which it was due.
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,8 +31,12 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/bench/unix_socket.h"
+
 namespace {
 
+using vmail::bench::fail;
+using vmail::bench::UnixSocket;
 using Clock = std::chrono::steady_clock;
 
 struct Options {
@@ -43,10 +45,6 @@ struct Options {
   double seconds = 3600;
   bool once = false;
 };
-
-[[noreturn]] void fail(const std::string& what) {
-  throw std::runtime_error(what + ": " + std::strerror(errno));
-}
 
 Options parse(int argc, char** argv) {
   Options options;
@@ -99,30 +97,14 @@ struct Counts {
 
 class Connection {
  public:
-  explicit Connection(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) throw std::runtime_error(path + " is too long");
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fail(path);
-  }
-  ~Connection() { ::close(fd_); }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
+  explicit Connection(const std::string& path) : socket_(path) {}
 
-  int fd() const { return fd_; }
-  void ask(const std::string& request) {
-    if (::send(fd_, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
-      fail("send");
-    }
-  }
+  int fd() const { return socket_.fd(); }
+  void ask(const std::string& request) { socket_.send(request); }
   // Reads what is there (or waits for it); true when that is the end of the reply, which is counted.
   bool take_reply(Counts& counts) {
     char buffer[4096];
-    const ssize_t got = ::recv(fd_, buffer, sizeof buffer, 0);
-    if (got == 0) throw std::runtime_error("the server closed a connection");
-    if (got < 0) fail("recv");
-    const std::string_view bytes(buffer, static_cast<std::size_t>(got));
+    const std::string_view bytes = socket_.receive(buffer);
     if (bytes.back() == ',' && half_.empty()) return count(bytes, counts);
     half_ += bytes;
     const auto colon = half_.find(':');
@@ -147,7 +129,7 @@ class Connection {
     return true;
   }
 
-  int fd_;
+  UnixSocket socket_;
   std::string half_;
 };
 

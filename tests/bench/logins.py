@@ -1,0 +1,150 @@
+"""Logins: hashing alone, and vmail-authd at its SASL socket, beside what libxcrypt alone hashes on the same cores.
+
+SHA512-CRYPT with 5000 rounds, passwords of 12 characters. What rests on the multi-buffer library, and so on AVX-512, is
+measured without it too: vmail-authd then finds no library of that name.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+
+from lab import ServerError, Size
+from report import interleave
+
+SIZE = Size(users=100_000, domains=100)
+PASSWORD = "password1234"
+CLIENTS = 16
+SECONDS = 2
+
+
+def _program(name):
+    return os.path.join(os.environ["VMAILKIT_BUILD"], "tests/bench", name)
+
+
+def _run(argv):
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ServerError(done.stderr)
+    return json.loads(done.stdout)
+
+
+def _hash(engine, threads, seconds=SECONDS):
+    """Hashes a second; None where this host does not have the engine."""
+    result = _run([_program("hash_rate"), engine, str(threads), str(seconds)])
+    return result["engine"] and result["hashes"] / result["seconds"]
+
+
+def _cores():
+    return len(os.sched_getaffinity(0))
+
+
+def hashing(_labs, report):
+    """The engines alone."""
+    names = {"multi-buffer": "multi-buffer library", "avx2": "four at once with AVX2", "openssl": "OpenSSL"}
+    here = [engine for engine in names if _hash(engine, 1, 0.01)]
+    for threads in sorted({1, _cores()}):
+        runs = {engine: lambda engine=engine: _hash(engine, threads) for engine in [*here, "libxcrypt"]}
+        rates = interleave(runs)
+        for engine in here:
+            case = f"SHA512-CRYPT alone, {names[engine]}, {threads} threads"
+            report.add(case, "hashes/s", rates[engine], None, "libxcrypt", rates["libxcrypt"])
+
+
+def _lab(labs):
+    lab = labs.get(SIZE)
+    if not lab.database.query("SELECT 1 FROM virtual_users LIMIT 1", "mailserver"):
+        lab.fill()
+        # One hash for all: whoever remembers verified logins remembers them by user, too.
+        salted = subprocess.run(
+            ["openssl", "passwd", "-6", "-salt", "abcdefghijklmnop", "-stdin"],
+            input=PASSWORD + "\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        lab.database.query(f"UPDATE virtual_users SET password = '{salted}'", "mailserver")
+    return lab
+
+
+def _users(lab, first, count):
+    domains = lab.size.domains
+    return lab.file(f"user{n}@domain{n % domains}.test" for n in range(first, first + count))
+
+
+def _log_in(lab, users, seconds=SECONDS):
+    """Logins a second of these users in turns."""
+    socket_path = os.path.join(lab.suite.queue, "auth")
+    options = ["--socket", socket_path, "--users", users, "--password", PASSWORD]
+    result = _run([_program("auth_load"), *options, "--clients", str(CLIENTS), "--seconds", str(seconds)])
+    if result["failed"]:
+        raise ServerError(f"{result['failed']} logins failed; the first with: {result['first_failure']}")
+    if result["logins"] == 0:
+        raise ServerError("nobody could log in")
+    return result["logins"] / result["seconds"]
+
+
+@contextlib.contextmanager
+def _served(lab):
+    lab.suite.auth.start()
+    try:
+        yield
+    finally:
+        lab.suite.auth.stop()
+
+
+@contextlib.contextmanager
+def _no_library(lab):
+    """Programs that are started meanwhile do not find the multi-buffer library: one that is none stands before it."""
+    folder = lab.folder.make("no-library")
+    for major in (1, 2):
+        with open(os.path.join(folder, f"libIPSec_MB.so.{major}"), "wb"):
+            pass
+    before = os.environ.get("LD_LIBRARY_PATH")
+    os.environ["LD_LIBRARY_PATH"] = folder
+    try:
+        yield
+    finally:
+        del os.environ["LD_LIBRARY_PATH"]
+        if before is not None:
+            os.environ["LD_LIBRARY_PATH"] = before
+
+
+def _distinct(lab, report, case, goal):
+    numbers = iter(range(0, SIZE.users, 10_000))
+
+    def ours():
+        # Each user once, so that nothing is remembered of any.
+        return _log_in(lab, _users(lab, next(numbers), 10_000))
+
+    with _served(lab):
+        ours()
+        rates = interleave({"ours": ours, "libxcrypt": lambda: _hash("libxcrypt", _cores())})
+    report.add(case, "logins/s", rates["ours"], (">=", goal), "libxcrypt alone", rates["libxcrypt"])
+
+
+def distinct(labs, report):
+    """Users who log in for the first time, at the SASL socket."""
+    lab = _lab(labs)
+    engine = _run([_program("hash_rate"), "several", "1", "0.01"])["engine"]
+    case = f"distinct users at the SASL socket, {CLIENTS} connections"
+    if engine and "AVX-512" in engine:
+        _distinct(lab, report, f"{case}, AVX-512", 1.8)
+    with _no_library(lab):
+        # What serves without the library: AVX2, or OpenSSL alone.
+        kind, goal = ("AVX2", 1.4) if _hash("avx2", 1, 0.01) else ("OpenSSL", 1.2)
+        _distinct(lab, report, f"{case}, {kind}", goal)
+
+
+def repeated(labs, report):
+    """Users who log in again and again, at the SASL socket."""
+    lab = _lab(labs)
+    users = _users(lab, 0, 200)
+    with _served(lab):
+        _log_in(lab, users)
+        rates = interleave({"ours": lambda: _log_in(lab, users)})
+    case = f"200 users again and again at the SASL socket, {CLIENTS} connections"
+    report.add(case, "logins/s", rates["ours"], (">=", 50_000))
+
+
+BENCHMARKS = {"logins-hashing": hashing, "logins-distinct": distinct, "logins-repeated": repeated}
