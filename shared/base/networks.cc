@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 
@@ -11,16 +12,14 @@
 namespace vmail {
 namespace {
 
-using Bytes16 = std::array<std::uint8_t, 16>;
-
-Bytes16 mapped(const in_addr& v4) {
-  Bytes16 bytes{};
+IpAddress mapped(const in_addr& v4) {
+  IpAddress bytes{};
   bytes[10] = bytes[11] = 0xff;
   std::memcpy(bytes.data() + 12, &v4, 4);
   return bytes;
 }
 
-bool matches(const Bytes16& address, const Bytes16& network, unsigned bits) {
+bool matches(const IpAddress& address, const IpAddress& network, unsigned bits) {
   const std::size_t whole = bits / 8;
   if (std::memcmp(address.data(), network.data(), whole) != 0) return false;
   if (bits % 8 == 0) return true;
@@ -28,7 +27,37 @@ bool matches(const Bytes16& address, const Bytes16& network, unsigned bits) {
   return ((address[whole] ^ network[whole]) & mask) == 0;
 }
 
+std::optional<IpAddress> parse(const std::string& text) {
+  in_addr v4{};
+  if (::inet_pton(AF_INET, text.c_str(), &v4) == 1) return mapped(v4);
+  in6_addr v6{};
+  if (::inet_pton(AF_INET6, text.c_str(), &v6) != 1) return std::nullopt;
+  IpAddress bytes{};
+  std::memcpy(bytes.data(), &v6, bytes.size());
+  return bytes;
+}
+
 }  // namespace
+
+std::optional<IpAddress> parse_ip(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
+  return parse(std::string(text.substr(0, text.find('%'))));
+}
+
+bool is_ipv4(const IpAddress& address) {
+  const IpAddress any = mapped({});
+  return std::equal(address.begin(), address.begin() + 12, any.begin());
+}
+
+std::string ip_text(const IpAddress& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (is_ipv4(address)) {
+    ::inet_ntop(AF_INET, address.data() + 12, text, sizeof text);
+  } else {
+    ::inet_ntop(AF_INET6, address.data(), text, sizeof text);
+  }
+  return text;
+}
 
 Networks::Networks(const std::vector<std::string>& texts) {
   for (const auto& text : texts) add(text);
@@ -42,18 +71,12 @@ Networks::Networks(const std::vector<std::string>& texts) {
 void Networks::add(const std::string& text) {
   const auto slash = text.find('/');
   const std::string address = text.substr(0, slash);
-  in_addr v4{};
-  in6_addr v6{};
-  Network network{};
-  unsigned width = 128;
-  if (::inet_pton(AF_INET, address.c_str(), &v4) == 1) {
-    network.bytes = mapped(v4);
-    width = 32;
-  } else if (::inet_pton(AF_INET6, address.c_str(), &v6) == 1) {
-    std::memcpy(network.bytes.data(), &v6, 16);
-  } else {
+  const auto bytes = parse(address);
+  if (!bytes) {
     throw std::invalid_argument("\"" + printable(text) + "\" is not a network such as 10.0.0.0/8 or 2001:db8::/32");
   }
+  Network network{*bytes, 0};
+  const unsigned width = address.find(':') == std::string::npos ? 32 : 128;
   std::uint64_t bits = width;
   if (slash != std::string::npos) {
     const auto number = parse_number(std::string_view(text).substr(slash + 1));
@@ -68,7 +91,7 @@ void Networks::add(const std::string& text) {
 }
 
 bool Networks::contains(const sockaddr_storage& address) const {
-  Bytes16 bytes{};
+  IpAddress bytes{};
   if (address.ss_family == AF_INET) {
     bytes = mapped(reinterpret_cast<const sockaddr_in&>(address).sin_addr);
   } else if (address.ss_family == AF_INET6) {
@@ -76,10 +99,12 @@ bool Networks::contains(const sockaddr_storage& address) const {
   } else {
     return false;
   }
-  for (const auto& network : networks_) {
-    if (matches(bytes, network.bytes, network.bits)) return true;
-  }
-  return false;
+  return contains(bytes);
+}
+
+bool Networks::contains(const IpAddress& address) const {
+  return std::any_of(networks_.begin(), networks_.end(),
+                     [&](const Network& network) { return matches(address, network.bytes, network.bits); });
 }
 
 }  // namespace vmail

@@ -1,25 +1,35 @@
-// Networks in CIDR form, for the admission of TCP peers.
+// Networks in CIDR form, for the admission of TCP peers and of logins.
 #pragma once
 
 #include <sys/socket.h>
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vmail {
+
+using IpAddress = std::array<std::uint8_t, 16>;  // IPv4 as ::ffff:a.b.c.d
+// Without brackets and port; the zone of a link-local address ("%eth0") is passed over.
+std::optional<IpAddress> parse_ip(std::string_view text);
+bool is_ipv4(const IpAddress& address);
+// As it is usually written, an IPv4 address without its prefix.
+std::string ip_text(const IpAddress& address);
 
 class Networks {
  public:
   // Throws std::invalid_argument: which text is no network, and why. An empty list admits loopback alone.
   explicit Networks(const std::vector<std::string>& texts);
   bool contains(const sockaddr_storage& address) const;
+  bool contains(const IpAddress& address) const;
   bool is_loopback_only() const { return loopback_only_; }
 
  private:
   struct Network {
-    std::array<std::uint8_t, 16> bytes;  // IPv4 as ::ffff:a.b.c.d
+    IpAddress bytes;
     unsigned bits;
   };
   void add(const std::string& text);
