@@ -59,6 +59,7 @@ class MapsService final : public daemon::Service {
 
   nlohmann::json control(const nlohmann::json& request) override {
     if (request.at("command") == "flush") queries_.flush();
+    if (auto reply = policy_.answer_control(request)) return *reply;
     if (auto reply = directory::answer_control(directory_, request)) return *reply;
     return {{"error", "vmail-mapd does not know that command; are vmailctl and the daemon of one version?"}};
   }

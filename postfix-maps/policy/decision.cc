@@ -102,16 +102,23 @@ class Policy::Check : public std::enable_shared_from_this<Policy::Check> {
 
   // The login is looked at anew for each message: a session that is open does not keep a login that was switched off.
   void check_login() {
+    if (policy_.locked_.contains(login)) return refuse_login("is locked");
     with<Mailbox>([&](auto later) { return directory().mailbox(login, Freshness::FreshForRefusal, std::move(later)); },
                   [this](const Outcome<Mailbox>& outcome) {
                     if (outcome.is_temp_fail() && trouble(outcome.reason())) return;
                     if (!outcome.is_found() && !outcome.is_temp_fail()) {
-                      return finish(Reason::LoginOff,
-                                    "521 5.7.1 " + printable(login) + ": this login has been switched off");
+                      return refuse_login("has been switched off");
+                    }
+                    if (outcome.is_found() && policy_.locked_.contains(outcome.value().address())) {
+                      return refuse_login("is locked");
                     }
                     login_ = address_key(outcome.is_found() ? outcome.value().address() : login);
                     state == "END-OF-MESSAGE" ? count() : check_owner();
                   });
+  }
+
+  void refuse_login(const char* why) {
+    finish(Reason::LoginOff, "521 5.7.1 " + printable(login) + ": this login " + why);
   }
 
   void check_owner() {
@@ -320,9 +327,9 @@ class Policy::Check : public std::enable_shared_from_this<Policy::Check> {
   Later later_;
 };
 
-Policy::Policy(const Clock& clock, directory::Directory& directory, Limits& limits, Usage* usage,
-               const config::Settings::Policy& settings, Tell tell)
-    : clock_(clock), directory_(directory), limits_(limits), usage_(usage), tell_(std::move(tell)) {
+Policy::Policy(const Clock& clock, directory::Directory& directory, const directory::DenyList& locked, Limits& limits,
+               Usage* usage, const config::Settings::Policy& settings, Tell tell)
+    : clock_(clock), directory_(directory), locked_(locked), limits_(limits), usage_(usage), tell_(std::move(tell)) {
   reload(settings);
 }
 

@@ -16,6 +16,7 @@
 #include "postfix-maps/policy/session.h"
 #include "postfix-maps/policy/usage_client.h"
 #include "shared/config/settings.h"
+#include "shared/directory/deny_list.h"
 #include "shared/directory/directory.h"
 #include "shared/runtime/log.h"
 #include "shared/runtime/metrics.h"
@@ -54,8 +55,8 @@ class Policy final : public Answerer {
   using Tell = std::function<void(const LimitReached&)>;
 
   // All of them outlive this; without `usage` no mailbox is full. `tell` may be empty.
-  Policy(const Clock& clock, directory::Directory& directory, Limits& limits, Usage* usage,
-         const config::Settings::Policy& settings, Tell tell);
+  Policy(const Clock& clock, directory::Directory& directory, const directory::DenyList& locked, Limits& limits,
+         Usage* usage, const config::Settings::Policy& settings, Tell tell);
 
   std::optional<Reply> ask(const Request& request, Later later) override;
   void reload(const config::Settings::Policy& settings);
@@ -71,6 +72,7 @@ class Policy final : public Answerer {
 
   const Clock& clock_;
   directory::Directory& directory_;
+  const directory::DenyList& locked_;
   Limits& limits_;
   Usage* const usage_;
   config::Settings::Policy settings_;

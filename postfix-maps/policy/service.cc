@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,10 +27,11 @@ std::unique_ptr<Usage> usage_of(Loop& loop, const config::Settings& settings) {
 PolicyService::PolicyService(Loop& loop, const Clock& clock, const config::Settings& settings,
                              directory::Directory& directory, std::unique_ptr<directory::UsageJournal> journal)
     : settings_(settings.policy),
+      locked_(settings.maps.state),
       notifier_(loop, clock, settings.policy.notify_smtp, directory::host_name()),
       usage_(usage_of(loop, settings)),
       limits_(loop, clock, std::move(journal), directory::host_name(), limits_settings(settings)),
-      policy_(clock, directory, limits_, usage_.get(), settings.policy,
+      policy_(clock, directory, locked_, limits_, usage_.get(), settings.policy,
               [this](const LimitReached& reached) { tell(reached); }) {}
 
 daemon::Endpoint PolicyService::endpoint() {
@@ -40,6 +42,10 @@ daemon::Endpoint PolicyService::endpoint() {
   endpoint.max_connections = settings_.max_connections;
   endpoint.open = [this](Channel& channel) { return std::make_shared<PolicySession>(channel, policy_); };
   return endpoint;
+}
+
+std::optional<nlohmann::json> PolicyService::answer_control(const nlohmann::json& request) {
+  return locked_.answer_control(request);
 }
 
 void PolicyService::reload(const config::Settings& settings) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 
 #include "postfix-maps/policy/decision.h"
 #include "postfix-maps/policy/limits.h"
@@ -10,6 +12,7 @@
 #include "shared/base/clock.h"
 #include "shared/config/settings.h"
 #include "shared/daemon/daemon.h"
+#include "shared/directory/deny_list.h"
 #include "shared/directory/directory.h"
 #include "shared/directory/usage_journal.h"
 #include "shared/runtime/loop.h"
@@ -25,6 +28,8 @@ class PolicyService {
                 std::unique_ptr<directory::UsageJournal> journal);
 
   daemon::Endpoint endpoint();
+  // The requests about locked logins; nothing for another.
+  std::optional<nlohmann::json> answer_control(const nlohmann::json& request);
   void reload(const config::Settings& settings);
   void metrics(metrics::Registry& registry);
   // After the directory's: what is still out is answered inside this call.
@@ -34,6 +39,7 @@ class PolicyService {
   void tell(const LimitReached& reached);
 
   config::Settings::Policy settings_;  // listeners and notify_smtp of the start
+  directory::DenyList locked_;
   Notifier notifier_;
   std::unique_ptr<Usage> usage_;
   Limits limits_;

@@ -51,7 +51,7 @@ struct Fixture : directory::test::Fixture {
     limits = std::make_unique<policy::Limits>(loop, clock, nullptr, "host",
                                               policy::Limits::Settings{policy::at_limit(settings.policy), 2, 1s});
     decider =
-        std::make_unique<policy::Policy>(clock, *directory, *limits, &usage, settings.policy,
+        std::make_unique<policy::Policy>(clock, *directory, locked, *limits, &usage, settings.policy,
                                          [this](const policy::LimitReached& what) { told.push_back(what.login); });
   }
 
@@ -91,6 +91,7 @@ struct Fixture : directory::test::Fixture {
 
   FakeUsage usage{loop};
   std::vector<std::string> told;
+  directory::DenyList locked{""};
   std::unique_ptr<policy::Limits> limits;
   std::unique_ptr<policy::Policy> decider;
 };
