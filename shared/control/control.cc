@@ -1,5 +1,7 @@
 #include "shared/control/control.h"
 
+#include <string.h>
+
 #include <nlohmann/json.hpp>
 
 namespace vmail::control {
@@ -22,6 +24,7 @@ Decoder::State Decoder::next(nlohmann::json& message, std::string& why) {
   if (buffer_.size() < 4 + length) return State::NeedMore;
   message = nlohmann::json::parse(buffer_.begin() + 4, buffer_.begin() + 4 + static_cast<std::ptrdiff_t>(length),
                                   nullptr, false);
+  explicit_bzero(buffer_.data(), 4 + length);  // it may have held a password
   buffer_.erase(0, 4 + length);
   if (!message.is_object()) {
     why = "a frame that is not a JSON object";

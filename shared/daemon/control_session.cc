@@ -2,10 +2,17 @@
 
 #include <unistd.h>
 
+#include "shared/base/secret.h"
 #include "shared/runtime/log.h"
 
 namespace vmail::daemon {
 namespace {
+
+// What vmailctl read from an administrator is not left in memory.
+void wipe_password(nlohmann::json& request) {
+  const auto password = request.find("password");
+  if (password != request.end() && password->is_string()) wipe(password->get_ref<std::string&>());
+}
 
 class ControlSession final : public Session {
  public:
@@ -15,9 +22,19 @@ class ControlSession final : public Session {
 
   void on_bytes(std::string_view bytes) override {
     decoder_.feed(bytes);
+    proceed();
+  }
+  void on_end_of_input() override { on_drain(); }
+  void on_drain() override {
+    ending_ = true;
+    if (!busy_) channel_.close();
+  }
+
+ private:
+  void proceed() {
     nlohmann::json request;
     std::string why;
-    for (;;) {
+    while (!busy_ && channel_.is_open()) {
       switch (decoder_.next(request, why)) {
         case control::Decoder::State::NeedMore:
           return;
@@ -25,26 +42,43 @@ class ControlSession final : public Session {
           log::warning("control: {} sent {}; closed", channel_.peer().address, why);
           return channel_.close();
         case control::Decoder::State::Message:
-          channel_.send(control::encode(answer(request)));
+          answer(request);
+          wipe_password(request);
       }
     }
   }
-  void on_end_of_input() override { channel_.close(); }
-  void on_drain() override { channel_.close(); }
 
- private:
-  nlohmann::json answer(const nlohmann::json& request) {
+  void answer(const nlohmann::json& request) {
+    busy_ = true;
+    channel_.pause();
+    const auto reply = [this](const nlohmann::json& value) {
+      if (!busy_) return;  // it has been answered with an error
+      busy_ = false;
+      channel_.send(control::encode(value));
+      if (ending_) return channel_.close();
+      channel_.resume();
+    };
+    inside_ = true;
     try {
-      return handler_(request);
+      handler_(request, [this, reply, weak = weak_from_this()](const nlohmann::json& value) {
+        const auto self = weak.lock();
+        if (!self) return;
+        reply(value);
+        if (!inside_) proceed();
+      });
     } catch (const nlohmann::json::exception&) {
-      return {
-          {"error", "the request has a field missing or of another type; are vmailctl and the daemon of one version?"}};
+      reply({{"error",
+              "the request has a field missing or of another type; are vmailctl and the daemon of one version?"}});
     }
+    inside_ = false;
   }
 
   Channel& channel_;
   ControlHandler handler_;
   control::Decoder decoder_;
+  bool busy_ = false;    // a request is unanswered
+  bool inside_ = false;  // its handler has not returned
+  bool ending_ = false;  // close when it is answered
 };
 
 }  // namespace

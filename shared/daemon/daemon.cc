@@ -82,8 +82,10 @@ class Daemon {
     metrics_.collect([this](metrics::Samples& samples) { count_ourselves(samples); });
     auto inherited = inherited_sockets();
     std::vector<Endpoint> endpoints = service_->endpoints();
-    endpoints.push_back(control_endpoint(program_.control_path(settings_),
-                                         [this](const nlohmann::json& request) { return control(request); }));
+    endpoints.push_back(
+        control_endpoint(program_.control_path(settings_), [this](const nlohmann::json& request, ControlReply reply) {
+          if (!service_->control_later(request, reply)) reply(control(request));
+        }));
     endpoints.push_back(metrics_endpoint(program_.metrics(settings_), metrics_));
     for (auto& endpoint : endpoints) open(std::move(endpoint), inherited);
     for (const auto& [name, fd] : inherited) {

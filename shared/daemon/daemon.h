@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "shared/base/move_only_function.h"
 #include "shared/config/settings.h"
 #include "shared/runtime/channel.h"
 #include "shared/runtime/loop.h"
@@ -29,6 +30,8 @@ struct Endpoint {
   std::function<std::shared_ptr<Session>(Channel&)> open;
 };
 
+using ControlReply = MoveOnlyFunction<void(const nlohmann::json& reply)>;
+
 class Service {
  public:
   virtual ~Service() = default;
@@ -40,6 +43,9 @@ class Service {
   // reply of "status" the skeleton adds what it knows itself: daemon, version, uptime (in seconds), connections, and
   // the sockets of each endpoint; "log-level" it answers alone.
   virtual nlohmann::json control(const nlohmann::json& request) = 0;
+  // The same for a command that has to wait for something: true when this service takes it, and calls `reply` once,
+  // from the loop, within a few seconds. Asked before control().
+  virtual bool control_later(const nlohmann::json&, ControlReply&) { return false; }
   // Once, after construction: what this service counts. The registry outlives the service, and asks its collectors
   // until stop().
   virtual void metrics(metrics::Registry&) {}
