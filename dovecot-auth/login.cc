@@ -1,43 +1,11 @@
 #include "dovecot-auth/login.h"
 
-#include <optional>
+#include <utility>
 
-#include "shared/base/text.h"
-#include "shared/runtime/log.h"
+#include "dovecot-auth/login_pending.h"
+#include "shared/directory/idn.h"
 
 namespace vmail::auth {
-namespace {
-
-// A value in a line of key=value pairs: what an outsider sent cannot pretend to be the next pair.
-std::string field(std::string_view text) {
-  if (text.empty()) return "-";
-  std::string out;
-  for (const char c : printable(text)) {
-    if (c == ' ') {
-      out += "\\x20";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
-}  // namespace
-
-void log_login(const Attempt& attempt, const LoginOutcome& outcome, const std::string& reason) {
-  const std::string session = attempt.session.empty() ? "" : " session=" + field(attempt.session);
-  const std::string who = "login user=" + field(attempt.user) + " service=" + field(attempt.service) +
-                          " rip=" + field(attempt.remote_ip) + session;
-  switch (outcome.status()) {
-    case Status::Found:
-      return log::info("{} result=ok", who);
-    case Status::NotFound:
-    case Status::Disabled:
-      return log::info("{} result=failed reason={}", who, reason);
-    case Status::TempFail:
-      return log::warning("{} result=tempfail reason={}", who, reason);
-  }
-}
 
 password::Limits password_limits(const config::Settings::Passwords& settings) {
   password::Limits limits;
@@ -47,148 +15,226 @@ password::Limits password_limits(const config::Settings::Passwords& settings) {
   return limits;
 }
 
-struct Logins::Pending {
-  Pending(Loop& loop, Attempt&& what, Done&& then) : attempt(std::move(what)), done(std::move(then)), deadline(loop) {}
-
-  Attempt attempt;
-  Done done;
-  // A hash from memory that did not let the user in, and what becomes of the login should it still be the one.
-  Secret tried;
-  std::optional<LoginOutcome> if_same;
-  std::string why_if_same;
-  Instant expires;
-  Timer deadline;
-  bool over = false;
-  std::list<PendingPtr>::iterator place;
-};
-
-Logins::Logins(Loop& loop, const Clock& clock, const Questions& questions, WorkerPool& pool,
-               const config::Settings::Passwords& settings)
-    : loop_(loop), clock_(clock), questions_(questions), pool_(pool) {
+Logins::Logins(const Parts& parts, const config::Settings& settings)
+    : loop_(parts.loop),
+      clock_(parts.clock),
+      questions_(parts.questions),
+      hashes_(parts.hashes),
+      background_(parts.background),
+      throttle_(parts.throttle),
+      locked_(parts.locked),
+      paces_(parts.paces),
+      verified_(settings.auth.verified_lifetime),
+      tick_(parts.loop, parts.clock) {
   reload(settings);
 }
 
 Logins::~Logins() = default;
 
-void Logins::reload(const config::Settings::Passwords& settings) {
-  limits_ = password_limits(settings);
-  if (rounds_ != settings.rounds) {
-    rounds_ = settings.rounds;
-    dummy_hash_ = password::make_dummy_hash(rounds_);
-  }
+void Logins::reload(const config::Settings& settings) {
+  const bool new_rounds = dummy_hash_.empty() || settings_.rounds != settings.passwords.rounds;
+  settings_ = settings.passwords;
+  limits_ = password_limits(settings_);
+  verified_.set_lifetime(settings.auth.verified_lifetime);
+  if (new_rounds) dummy_hash_ = password::make_dummy_hash(settings_.rounds);
 }
+
+void Logins::metrics(metrics::Registry& registry) {
+  log_.metrics(registry);
+}
+
+void Logins::forget(std::string_view address) {
+  address.empty() ? verified_.clear() : verified_.forget(directory::address_key(address));
+}
+
+// ---- Ways in
 
 void Logins::check(Attempt attempt, Done done) {
-  const auto pending = std::make_shared<Pending>(loop_, std::move(attempt), std::move(done));
+  const auto pending = begin(Kind::Check, std::move(attempt));
+  pending->done = std::move(done);
+  if (!is_malformed(pending)) admit(pending);
+}
+
+void Logins::keys(const Attempt& attempt, MoveOnlyFunction<void(Outcome<Keys>)> done) {
+  Attempt who;
+  who.user = attempt.user;
+  who.service = attempt.service;
+  who.remote_ip = attempt.remote_ip;
+  who.session = attempt.session;
+  who.way = attempt.way;
+  const auto pending = begin(Kind::Keys, std::move(who));
+  pending->keys_done = std::move(done);
+  admit(pending);
+}
+
+void Logins::proven(Attempt attempt, bool right, Done done) {
+  const auto pending = begin(Kind::Proof, std::move(attempt));
+  pending->done = std::move(done);
+  pending->right = right;
+  admit(pending);
+}
+
+void Logins::explain(Attempt attempt, Explained done) {
+  const auto pending = begin(Kind::Test, std::move(attempt));
+  pending->explained = std::move(done);
+  if (!is_malformed(pending)) admit(pending);
+}
+
+Logins::PendingPtr Logins::begin(Kind kind, Attempt&& attempt) {
+  const auto pending = std::make_shared<Pending>(loop_, kind, std::move(attempt));
   pending->place = pending_.insert(pending_.end(), pending);
-  pending->expires = clock_.now() + kDeadline;
-  pending->deadline.start(kDeadline, [this, weak = std::weak_ptr(pending)] {
+  pending->arrival = clock_.now();
+  pending->expires = pending->arrival + kDeadline;
+  return pending;
+}
+
+// An answer is not to be had at once: from here on the deadline runs.
+void Logins::wait(const PendingPtr& pending) {
+  if (std::exchange(pending->waits, true)) return;
+  pending->deadline.start(pending->expires - clock_.now(), [this, weak = std::weak_ptr(pending)] {
     if (const auto late = weak.lock()) {
-      finish(late, LoginOutcome::temp_fail("no answer in time"),
-             "no answer within 7 s: the database or the hashing is slow");
+      fail(late, Cause::Deadline, "no answer in time", "no answer within 6.5 s: the database or the hashing is slow");
     }
   });
+}
 
-  // Refused without a hash: what the peer sent says it all, and tells nobody anything about an account.
+// ---- What needs no look at the account
+
+// What the peer sent says it all, and tells nobody anything about an account.
+bool Logins::is_malformed(const PendingPtr& pending) {
   const std::string_view secret = pending->attempt.password.view();
-  const char* refusal = secret.empty()                                ? "empty password"
-                        : secret.size() > limits_.max_length          ? "password longer than passwords.max_length"
-                        : secret.find('\0') != std::string_view::npos ? "password with a NUL byte"
-                                                                      : nullptr;
-  if (refusal != nullptr) {
-    return loop_.post([this, weak = std::weak_ptr(pending), refusal] {
-      if (const auto refused = weak.lock()) finish(refused, LoginOutcome::not_found(), refusal);
-    });
+  const char* reason = secret.empty()                                ? "empty password"
+                       : secret.size() > limits_.max_length          ? "password longer than passwords.max_length"
+                       : secret.find('\0') != std::string_view::npos ? "password with a NUL byte"
+                                                                     : nullptr;
+  if (reason == nullptr) return false;
+  pending->note("password", false, reason);
+  refuse(pending, {Cause::Malformed, reason});
+  return true;
+}
+
+void Logins::admit(const PendingPtr& pending) {
+  if (stopped_here(pending)) return;
+  const Attempt& attempt = pending->attempt;
+  const auto ruling = throttle_.rule(pending->account, attempt.remote_ip, clock_.now());
+  if (is_throttled(pending, ruling)) return;
+  const bool may_wait = pending->kind == Kind::Check || pending->kind == Kind::Keys;
+  if (ruling.what != Throttle::Ruling::What::Slow || attempt.way != Way::Sasl || !may_wait) {
+    return ask(pending, directory::Freshness::Cached);
   }
-
-  ask(pending, directory::Freshness::Cached);
-}
-
-void Logins::ask(const PendingPtr& pending, directory::Freshness freshness) {
-  auto answer =
-      questions_.credentials(pending->attempt.user, freshness,
-                             [this, weak = std::weak_ptr(pending)](Outcome<directory::Credentials> credentials) {
-                               if (const auto asked = weak.lock()) found(asked, std::move(credentials));
-                             });
-  if (answer) found(pending, std::move(*answer));
-}
-
-void Logins::found(const PendingPtr& pending, Outcome<directory::Credentials> credentials) {
-  if (pending->over) return;
-  switch (credentials.status()) {
-    case Status::Found: {
-      const bool from_memory = credentials.source() != Source::Database && pending->tried.empty();
-      auto value = std::move(credentials).value();
-      if (value.hash.view() == pending->tried.view() && !pending->tried.empty()) {
-        return finish(pending, std::move(*pending->if_same), pending->why_if_same);
-      }
-      // A refusal never rests on what was remembered: a hash that does not match is read again.
-      if (from_memory) pending->tried = value.hash.copy();
-      return hash(pending, std::move(value.hash), LoginOutcome::found(std::move(value.mailbox)), "wrong password",
-                  from_memory);
-    }
-    // The same work as for an account that exists, so that the time it takes tells nothing.
-    case Status::NotFound:
-      return hash(pending, Secret(dummy_hash_), LoginOutcome::not_found(), "no such account", false);
-    case Status::Disabled:
-      return hash(pending, Secret(dummy_hash_), LoginOutcome::disabled(), "the account is disabled", false);
-    case Status::TempFail:
-      // Never inside check(): a question that fails at once is answered from the loop like any other.
-      return loop_.post([this, weak = std::weak_ptr(pending), reason = credentials.reason()] {
-        if (const auto failed = weak.lock()) finish(failed, LoginOutcome::temp_fail(reason), reason);
-      });
-  }
-}
-
-void Logins::hash(const PendingPtr& pending, Secret stored, LoginOutcome if_match, const char* refusal,
-                  bool remembered) {
-  auto job = [this, weak = std::weak_ptr(pending), stored = std::move(stored),
-              password = pending->attempt.password.copy(), limits = limits_, expires = pending->expires,
-              if_match = std::move(if_match), refusal, remembered](std::size_t) mutable {
-    // A login that nobody waits for any more is not worth a hash: its deadline has answered it.
-    if (clock_.now() >= expires) return;
-    const auto result = password::verify(password, stored.view(), limits);
-    loop_.post([this, weak = std::move(weak), result, if_match = std::move(if_match), refusal, remembered]() mutable {
-      const auto hashed = weak.lock();
-      if (!hashed) return;
-      switch (result.verdict) {
-        case password::Verdict::Match:
-          return finish(hashed, std::move(if_match), refusal);
-        case password::Verdict::Mismatch:
-          return turn_away(hashed, if_match.is_found() ? LoginOutcome::not_found() : std::move(if_match), refusal,
-                           remembered);
-        case password::Verdict::BadData:
-          return turn_away(hashed, LoginOutcome::temp_fail("the stored password hash cannot be used"),
-                           "the stored hash cannot be used: " + result.reason, remembered);
-        case password::Verdict::NotComputed:
-          return finish(hashed, LoginOutcome::temp_fail("the password was not verified"), result.reason);
-      }
-    });
-  };
-  if (pool_.submit(std::move(job))) return;
-  loop_.post([this, weak = std::weak_ptr(pending)] {
-    if (const auto full = weak.lock()) {
-      finish(full, LoginOutcome::temp_fail("too many logins wait already"),
-             "too many logins wait for their hash (auth.hash_queue)");
-    }
+  wait(pending);
+  pending->timer.start(ruling.delay, [this, weak = std::weak_ptr(pending)] {
+    const auto slowed = weak.lock();
+    if (slowed && !slowed->over) ask(slowed, directory::Freshness::Cached);
   });
 }
 
-void Logins::turn_away(const PendingPtr& pending, LoginOutcome outcome, const std::string& reason, bool remembered) {
-  if (!remembered) return finish(pending, std::move(outcome), reason);
-  pending->if_same = std::move(outcome);
-  pending->why_if_same = reason;
-  ask(pending, directory::Freshness::FreshForRefusal);
+bool Logins::stopped_here(const PendingPtr& pending) {
+  if (!locked_.contains(pending->account)) {
+    pending->note("lock", true, "the login is not locked on this host");
+    return false;
+  }
+  return turn_away(pending, "lock", {Cause::Locked, "the login is locked on this host"});
 }
 
-void Logins::finish(const PendingPtr& pending, LoginOutcome outcome, const std::string& reason) {
-  if (pending->over) return;
-  pending->over = true;
-  pending->deadline.cancel();
-  const auto kept = pending;  // `pending` may refer to the list's own element
+bool Logins::is_throttled(const PendingPtr& pending, const Throttle::Ruling& ruling) {
+  if (ruling.what == Throttle::Ruling::What::Stop) {
+    return turn_away(pending, "throttle",
+                     {Cause::Throttled, "throttled: " + ruling.why, "too many failed logins; try again later"});
+  }
+  const bool slow = ruling.what == Throttle::Ruling::What::Slow;
+  pending->note("throttle", true, slow ? "answers are slowed at the SASL socket" : "nothing holds it up");
+  return false;
+}
+
+// ---- Ends
+
+// True: that is its end. A test notes it and goes on.
+bool Logins::turn_away(const PendingPtr& pending, const char* step, Refusal refusal) {
+  pending->note(step, false, refusal.reason);
+  if (pending->kind == Kind::Test) {
+    if (!pending->first_refusal) pending->first_refusal = std::move(refusal);
+    return false;
+  }
+  refuse(pending, std::move(refusal));
+  return true;
+}
+
+void Logins::refuse(const PendingPtr& pending, Refusal refusal) {
+  const bool off = refusal.cause == Cause::Disabled || refusal.cause == Cause::Locked;
+  auto outcome = off ? LoginOutcome::disabled() : LoginOutcome::not_found();
+  if (pending->kind == Kind::Test) {
+    if (!pending->first_refusal) pending->first_refusal = std::move(refusal);
+    return finish_test(pending, std::move(outcome));
+  }
+  const bool counts = refusal.cause != Cause::Malformed && refusal.cause != Cause::Throttled;
+  if (counts && pending->kind != Kind::Keys) {
+    throttle_.failed(pending->account, pending->attempt.remote_ip, pending->attempt.password.view(), clock_.now());
+  }
+  finish(pending, std::move(outcome), refusal.cause, std::move(refusal.reason), std::move(refusal.told));
+}
+
+void Logins::fail(const PendingPtr& pending, Cause cause, std::string told, std::string reason) {
+  auto outcome = LoginOutcome::temp_fail(told);
+  if (pending->kind == Kind::Test) {
+    // What would have turned it away before is what would have happened.
+    if (pending->first_refusal) return finish_test(pending, LoginOutcome::not_found());
+    pending->first_refusal = Refusal{cause, std::move(reason)};
+    return finish_test(pending, std::move(outcome));
+  }
+  finish(pending, std::move(outcome), cause, std::move(reason), std::move(told));
+}
+
+Logins::PendingPtr Logins::end(const PendingPtr& pending) {
+  auto kept = pending;  // `pending` may refer to the list's own element
+  kept->over = true;
+  kept->deadline.cancel();
+  kept->timer.cancel();
   pending_.erase(kept->place);
-  log_login(kept->attempt, outcome, reason);
-  kept->done(std::move(outcome));
+  return kept;
+}
+
+void Logins::finish(const PendingPtr& pending, LoginOutcome outcome, Cause cause, std::string detail,
+                    std::string told) {
+  if (pending->over) return;
+  const auto kept = end(pending);
+  const Attempt& attempt = kept->attempt;
+  const bool keys = kept->kind == Kind::Keys;
+  if (!keys || outcome.is_temp_fail()) {
+    const bool ok = outcome.is_found();
+    log_login(attempt, outcome, ok ? "" : detail, ok ? detail : "");
+    log_.count(cause, clock_.now() - kept->arrival);
+  }
+  if (keys) {
+    return loop_.post([done = std::move(kept->keys_done), outcome = std::move(outcome)]() mutable {
+      done(outcome.is_temp_fail() ? Outcome<Keys>::temp_fail(outcome.reason()) : Outcome<Keys>::not_found());
+    });
+  }
+  const bool refused = !outcome.is_found() && !outcome.is_temp_fail();
+  auto answer = [done = std::move(kept->done), outcome = std::move(outcome), told = std::move(told)]() mutable {
+    done(std::move(outcome), told);
+  };
+  // One of Dovecot's few workers is not to be held for what the throttle has stopped.
+  if (!refused || (attempt.way == Way::Lookup && cause == Cause::Throttled)) return loop_.post(std::move(answer));
+  const Pace& pace = attempt.way == Way::Sasl ? paces_.sasl : paces_.lookup;
+  tick_.leave_at(leaving(kept->arrival, clock_.now(), pace), std::move(answer));
+}
+
+void Logins::finish_test(const PendingPtr& pending, LoginOutcome outcome) {
+  if (pending->over) return;
+  const auto kept = end(pending);
+  Explanation explanation;
+  explanation.steps = std::move(kept->steps);
+  if (kept->first_refusal) {
+    explanation.outcome = std::move(outcome);
+    explanation.reason = std::move(kept->first_refusal->reason);
+  } else {
+    explanation.outcome = LoginOutcome::found(std::move(kept->credentials->mailbox));
+    explanation.reason = "the login is good";
+  }
+  loop_.post([done = std::move(kept->explained), explanation = std::move(explanation)]() mutable {
+    done(std::move(explanation));
+  });
 }
 
 }  // namespace vmail::auth

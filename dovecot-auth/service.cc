@@ -20,6 +20,8 @@ directory::Options directory_options(const config::Settings& settings) {
   return options;
 }
 
+constexpr std::size_t kBackgroundQueue = 64;
+
 std::size_t hash_threads(const config::Settings::Auth& settings) {
   if (settings.hash_threads > 0) return settings.hash_threads;
   return std::max(1u, std::thread::hardware_concurrency());
@@ -47,8 +49,11 @@ AuthService::AuthService(Loop& loop, const config::Settings& settings)
     : settings_(settings),
       accounts_(settings.mailboxes),
       directory_(loop, clock_, settings, directory_options(settings)),
-      pool_("hash", hash_threads(settings.auth), settings.auth.hash_queue),
-      logins_(loop, clock_, questions_, pool_, settings.passwords),
+      hashes_(loop, clock_, hash_threads(settings.auth), settings.auth.hash_queue),
+      background_("background", 1, kBackgroundQueue),
+      locked_(settings.auth.state),
+      throttle_(loop, clock_, background_, settings.throttle, settings.auth.state),
+      logins_({loop, clock_, questions_, hashes_, background_, throttle_.throttle(), locked_}, settings),
       services_{logins_, questions_, accounts_} {
   questions_.credentials = [this](std::string_view login, directory::Freshness freshness,
                                   directory::Later<directory::Credentials> later) {
@@ -57,6 +62,15 @@ AuthService::AuthService(Loop& loop, const config::Settings& settings)
   // Dovecot refuses mail for good on a "no", so a "no" has to be fresh.
   questions_.mailbox = [this](std::string_view address, directory::Later<directory::Mailbox> later) {
     return directory_.mailbox(address, directory::Freshness::FreshForRefusal, std::move(later));
+  };
+  questions_.note_use = [this](std::uint64_t app_password, std::string ip) {
+    directory_.note_use(app_password, std::move(ip));
+  };
+  questions_.replace_hash = [this](std::string login, Secret before, Secret after) {
+    directory_.replace_hash(std::move(login), std::move(before), std::move(after));
+  };
+  questions_.keep_scram = [this](std::string login, Secret hash, Secret scram) {
+    directory_.keep_scram(std::move(login), std::move(hash), std::move(scram));
   };
 }
 
@@ -93,7 +107,8 @@ std::vector<daemon::Endpoint> AuthService::endpoints() {
 
 void AuthService::reload(const config::Settings& settings) {
   accounts_ = Accounts(settings.mailboxes);
-  logins_.reload(settings.passwords);
+  logins_.reload(settings);
+  throttle_.reload(settings.throttle);
   directory_.reload(settings);
   const auto& before = settings_.auth;
   const auto& after = settings.auth;
@@ -107,20 +122,64 @@ void AuthService::reload(const config::Settings& settings) {
 
 void AuthService::metrics(metrics::Registry& registry) {
   directory::add_metrics(directory_, registry);
+  logins_.metrics(registry);
+  throttle_.metrics(registry);
+  registry.collect([this](metrics::Samples& samples) {
+    samples.gauge("vmailkit_logins_waiting", "Logins that wait for their hash.",
+                  static_cast<double>(hashes_.waiting()));
+    samples.gauge("vmailkit_logins_locked", "Logins that are locked on this host.",
+                  static_cast<double>(locked_.size()));
+  });
 }
 
 nlohmann::json AuthService::control(const nlohmann::json& request) {
+  if (auto reply = throttle_.answer_control(request)) return *reply;
+  if (auto reply = locked_.answer_control(request)) {
+    // Whatever is in memory of the login was right for another who knew its password.
+    if (request.at("command") == "lock") {
+      const auto address = request.at("address").get<std::string>();
+      logins_.forget(address);
+      directory_.flush({address});
+    }
+    return *reply;
+  }
   if (auto reply = directory::answer_control(directory_, request)) {
-    if (request.at("command") == "status") (*reply)["queues"] = {{"hashes", pool_.waiting()}};
+    if (request.at("command") == "status") (*reply)["queues"] = {{"hashes", hashes_.waiting()}};
     return *reply;
   }
   return {{"error", "vmail-authd does not know that command; are vmailctl and the daemon of one version?"}};
 }
 
+// {"command": "auth-test", "user", "password", "service", "ip"}
+bool AuthService::control_later(const nlohmann::json& request, daemon::ControlReply& reply) {
+  if (request.at("command") != "auth-test") return false;
+  Attempt attempt;
+  attempt.user = request.at("user").get<std::string>();
+  attempt.password = Secret(request.at("password").get_ref<const std::string&>());
+  attempt.service = request.value("service", "");
+  attempt.remote_ip = request.value("ip", "");
+  logins_.explain(std::move(attempt), [reply = std::move(reply)](const Explanation& explanation) mutable {
+    nlohmann::json lines = nlohmann::json::array();
+    for (const auto& step : explanation.steps) {
+      lines.push_back((step.good ? "[good] " : "[stop] ") + step.what + ": " + step.text);
+    }
+    const auto& outcome = explanation.outcome;
+    reply({{"result", outcome.is_found()       ? "ok"
+                      : outcome.is_temp_fail() ? "tempfail"
+                                               : "failed"},
+           {"reason", explanation.reason},
+           {"user", outcome.is_found() ? outcome.value().address() : ""},
+           {"explanation", std::move(lines)}});
+  });
+  return true;
+}
+
 // The directory first: what it still answers may go to the hash pool, never the other way round.
 void AuthService::stop() {
   directory_.stop();
-  pool_.stop();
+  hashes_.stop();
+  background_.stop();
+  throttle_.stop();
 }
 
 }  // namespace vmail::auth

@@ -4,10 +4,13 @@
 #include <memory>
 
 #include "dovecot-auth/accounts.h"
+#include "dovecot-auth/hash_queue.h"
 #include "dovecot-auth/login.h"
+#include "dovecot-auth/throttle/keeper.h"
 #include "dovecot-auth/verify/session.h"
 #include "shared/base/clock.h"
 #include "shared/daemon/daemon.h"
+#include "shared/directory/deny_list.h"
 #include "shared/runtime/worker_pool.h"
 
 namespace vmail::auth {
@@ -22,6 +25,7 @@ class AuthService final : public daemon::Service {
   void reload(const config::Settings& settings) override;
   void metrics(metrics::Registry& registry) override;
   nlohmann::json control(const nlohmann::json& request) override;
+  bool control_later(const nlohmann::json& request, daemon::ControlReply& reply) override;
   void stop() override;
 
  private:
@@ -30,7 +34,10 @@ class AuthService final : public daemon::Service {
   Accounts accounts_;
   directory::Directory directory_;
   Questions questions_;
-  WorkerPool pool_;
+  HashQueue hashes_;
+  WorkerPool background_;  // what may take its time: new hashes, the throttle's file
+  directory::DenyList locked_;
+  ThrottleKeeper throttle_;
   Logins logins_;
   verify::Services services_;
   std::uint64_t connections_ = 0;

@@ -19,9 +19,6 @@ constexpr auto kLineDeadline = std::chrono::seconds(10);
 constexpr std::size_t kMaxChecking = 64;
 constexpr std::size_t kMaxWaiting = 32;
 
-// What a person reads in the mail program behind "535 5.7.8 Error: authentication failed:".
-constexpr const char* kRefused = "the user name or the password is wrong";
-
 // Ties a login to this connection in other parts of the protocol, which we do not serve; clients want one all the same.
 std::string random_cookie() {
   std::array<unsigned char, 16> bytes{};
@@ -37,13 +34,14 @@ std::string random_cookie() {
 
 // The four outcomes as this protocol spells them. Nothing: hang up without a reply, since Postfix makes a permanent 535
 // of every FAIL, also of one with code=temp_fail, and a 454 of a lost connection (xsasl_dovecot_server.c).
-std::optional<std::string> reply_to(std::uint32_t id, const std::string& user, const LoginOutcome& outcome) {
+std::optional<std::string> reply_to(std::uint32_t id, const std::string& user, const LoginOutcome& outcome,
+                                    std::string_view told) {
   switch (outcome.status()) {
     case Status::Found:
       return ok(id, outcome.value().address());
     case Status::NotFound:
     case Status::Disabled:
-      return fail(id, printable(user), kRefused);
+      return fail(id, printable(user), told);
     case Status::TempFail:
       break;
   }
@@ -134,21 +132,23 @@ void AuthSession::take(std::uint32_t id, Exchange exchange, sasl::Step step) {
   Attempt attempt = std::move(exchange.attempt);
   attempt.user = check.user;
   attempt.password = std::move(check.password);
+  attempt.way = Way::Sasl;
   // The exchange stays in the table, so that CANCEL finds it; the attempt itself goes to the check.
   Exchange waiting;
   waiting.attempt.user = std::move(check.user);
   waiting.check = ++checks_;
   exchanges_.emplace(id, std::move(waiting));
   ++checking_;
-  logins_.check(std::move(attempt), [this, weak = weak_from_this(), id, number = checks_](const LoginOutcome& outcome) {
-    if (const auto self = weak.lock()) checked(id, number, outcome);
+  logins_.check(std::move(attempt), [this, weak = weak_from_this(), id, number = checks_](const LoginOutcome& outcome,
+                                                                                          std::string_view told) {
+    if (const auto self = weak.lock()) checked(id, number, outcome, told);
   });
 }
 
-void AuthSession::checked(std::uint32_t id, std::uint64_t check, const LoginOutcome& outcome) {
+void AuthSession::checked(std::uint32_t id, std::uint64_t check, const LoginOutcome& outcome, std::string_view told) {
   --checking_;
   if (const auto found = exchanges_.find(id); found != exchanges_.end() && found->second.check == check) {
-    const auto reply = reply_to(id, found->second.attempt.user, outcome);
+    const auto reply = reply_to(id, found->second.attempt.user, outcome, told);
     exchanges_.erase(found);
     if (!reply) return channel_.close();
     channel_.send(*reply);

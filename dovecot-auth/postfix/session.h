@@ -36,7 +36,7 @@ class AuthSession final : public Session {
   void handle(Continue& request);
   void handle(Cancel& request);
   void take(std::uint32_t id, Exchange exchange, sasl::Step step);
-  void checked(std::uint32_t id, std::uint64_t check, const LoginOutcome& outcome);
+  void checked(std::uint32_t id, std::uint64_t check, const LoginOutcome& outcome, std::string_view told);
   void refuse(std::uint32_t id, const Attempt& attempt, const std::string& why);
   void malformed(const std::string& why);
   void drop_oldest_waiting();

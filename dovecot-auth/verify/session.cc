@@ -92,12 +92,13 @@ void VerifySession::handle(Request request) {
 void VerifySession::verify(Request&& request) {
   Attempt attempt{std::move(request.user), std::move(request.password), std::move(request.service),
                   std::move(request.remote_ip), std::move(request.session)};
-  services_.logins.check(std::move(attempt), [this, weak = weak_from_this()](const LoginOutcome& outcome) {
-    if (const auto self = weak.lock()) {
-      answer(reply_to(account_of(services_.accounts, outcome)).view());
-      proceed();
-    }
-  });
+  services_.logins.check(std::move(attempt),
+                         [this, weak = weak_from_this()](const LoginOutcome& outcome, std::string_view) {
+                           if (const auto self = weak.lock()) {
+                             answer(reply_to(account_of(services_.accounts, outcome)).view());
+                             proceed();
+                           }
+                         });
 }
 
 void VerifySession::userdb(const std::string& user) {

@@ -84,6 +84,14 @@ struct Settings {
     bool capture_scram = false;          // at a login, keys for SCRAM-SHA-256
   } passwords;
 
+  struct Throttle {                // of logins, in vmail-authd
+    std::uint64_t passwords = 20;  // different wrong ones of an account in a window; 0: any number
+    std::uint64_t accounts = 10;   // different ones that fail from one network in a window; 0: any number
+    Milliseconds window{3600000};
+    Milliseconds known{30 * 86400000LL};  // how long a good login keeps a network open to its account
+    std::vector<std::string> trusted;     // networks that many people are behind
+  } throttle;
+
   struct Log {
     std::string target = "auto";  // auto, syslog, stderr
     std::string level = "info";   // error, warning, info, debug
@@ -124,8 +132,9 @@ struct Settings {
     std::string credentials;                           // empty: off
     std::vector<std::string> credentials_peers;        // user names or uids
     std::uint64_t max_connections = 1000;
-    std::uint64_t hash_threads = 0;  // 0: one per processor
-    std::uint64_t hash_queue = 256;  // logins that wait; one more is a temporary failure at once
+    std::uint64_t hash_threads = 0;         // 0: one per processor
+    std::uint64_t hash_queue = 256;         // logins that wait; one more is a temporary failure at once
+    Milliseconds verified_lifetime{60000};  // how long a password that was right is not hashed again
     std::string control = "/run/vmailkit/auth/control";
     std::vector<std::string> metrics;              // "unix:/path", "inet:ADDRESS:PORT"; empty: off
     std::string state = "/var/lib/vmailkit/auth";  // folder of the snapshot

@@ -318,6 +318,30 @@ std::vector<Setting> make_table() {
        "At a login with the password, keep keys with which SCRAM-SHA-256 works from then on; the same right is needed.",
        VMAIL_AT(passwords, capture_scram)});
 
+  add({"throttle", "passwords",
+       "Different wrong passwords that an account may get in a window, from networks that it is not known at; then it "
+       "is "
+       "closed to such networks. The same wrong password counts once. 0: any number.",
+       VMAIL_AT(throttle, passwords), 0, 1000000});
+  add({"throttle", "accounts",
+       "Different accounts that may fail from one network (an IPv4 address, an IPv6 /64; four times as many from a "
+       "/56) in "
+       "a window; then that is closed, but to accounts that have logged in well from there. 0: any number.",
+       VMAIL_AT(throttle, accounts), 0, 1000000});
+  add({"throttle", "window", "In this time a full count drains to nothing.", VMAIL_AT(throttle, window), kSecond,
+       30 * kDay});
+  add({"throttle", "known", "How long after its last good login a network stays open to an account.",
+       VMAIL_AT(throttle, known), kSecond, 3650 * kDay});
+  add({"throttle",
+       "trusted",
+       "Networks that are neither counted nor closed, since many people log in from there: a webmail server. This host "
+       "always is one.",
+       VMAIL_AT(throttle, trusted),
+       0,
+       0,
+       {},
+       check_network});
+
   add({"log",
        "target",
        "syslog (facility mail), stderr, or auto: stderr with --foreground, else syslog.",
@@ -432,6 +456,11 @@ std::vector<Setting> make_table() {
        256});
   add({"auth", "hash_queue", "Logins that may wait for a thread; one more is a temporary failure at once.",
        VMAIL_AT(auth, hash_queue), 1, 100000});
+  add({"auth", "verified_lifetime",
+       "How long a password that was right is not hashed again, while its hash in the database stays the same. 0: it "
+       "is "
+       "hashed each time.",
+       VMAIL_AT(auth, verified_lifetime), 0, kDay});
   add_daemon(table, "store", &Settings::store);
   add({"store", "hostname", "Our name in greetings, Received headers and file names. Empty: the system's.",
        VMAIL_AT(store, hostname)});
@@ -487,6 +516,7 @@ const std::vector<Section>& sections() {
       {"addresses", "How addresses are read; these must agree with main.cf."},
       {"mailboxes", "Where mail is kept; this must agree with mail_location and the userdb of Dovecot."},
       {"passwords", "Hashes and the limits on them."},
+      {"throttle", "Who has failed too often to try again, over all ways to log in."},
       {"log", "What the daemons write."},
       {"maps", "vmail-mapd."},
       {"policy", "The policy server in vmail-mapd."},

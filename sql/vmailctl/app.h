@@ -83,6 +83,11 @@ int limits_reset(const App& app, const std::string& name);
 int limits_release(const App& app, const std::string& login);
 int limits_discard(const App& app, const std::string& login);
 
+// throttle_commands.cc. `name`: an address or an IP address.
+int throttle_show(const App& app);
+int throttle_why(const App& app, const std::string& name);
+int throttle_clear(const App& app, const std::string& name, bool all);
+
 // daemon_commands.cc. `only`: the daemon of that section (maps, auth, store); all when empty. The exit status of the
 // first, and of the second with `check`, is what monitoring expects: 0 good, 1 warning, 2 critical, 3 unknown.
 int status(const App& app, const std::string& only);

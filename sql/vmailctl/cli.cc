@@ -277,6 +277,20 @@ void add_limits(CLI::App& program, Arguments& a) {
         "LOGIN", "The login");
 }
 
+void add_throttle(CLI::App& program, Arguments& a) {
+  CLI::App* throttle =
+      program.add_subcommand("throttle", "Who has failed too often to log in again")->require_subcommand(1);
+  add(*throttle, a, "show", "Whose failures count, the fullest first", throttle_show);
+  add(*throttle, a, "why", "What counts against an account or a network",
+      [&a](const App& app) { return throttle_why(app, a.name); })
+      ->add_option("NAME", a.name, "An address, or an IP address")
+      ->required();
+  CLI::App* clear = add(*throttle, a, "clear", "Let its failures not count any more",
+                        [&a](const App& app) { return throttle_clear(app, a.name, a.flag); });
+  clear->add_option("NAME", a.name, "An address, or an IP address");
+  clear->add_flag("--all", a.flag, "Everybody's");
+}
+
 // Whoever runs these takes 1 and 2 for what they say of the daemons, so that no other failure may end so.
 bool is_for_monitoring(const CLI::App& program) {
   return program.got_subcommand("status") ||
@@ -306,6 +320,7 @@ int run(int argc, char** argv) {
   add_extra_domains(program, arguments, DomainKind::Relay, "relay-domain", "Domains whose mail is passed on");
   for (const auto& object : rule_objects()) add_rules(program, arguments, object);
   add_limits(program, arguments);
+  add_throttle(program, arguments);
   add_daemons(program, arguments);
   add_maps(program, arguments);
   try {

@@ -2,16 +2,15 @@
 // fails. The real directory stands under these sessions in tests/integration/test_auth.py.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "dovecot-auth/accounts.h"
+#include "dovecot-auth/hash_queue.h"
 #include "dovecot-auth/login.h"
 #include "tests/support/socket_pair.h"
 
@@ -19,35 +18,51 @@ namespace vmail::test {
 
 class Backend {
  public:
-  explicit Backend(Loop& loop, std::size_t queue = 256)
+  // Without threads nothing is hashed.
+  explicit Backend(Loop& loop, std::size_t queue = 256, std::size_t threads = 2)
       : loop_(loop),
-        pool_("hash", 2, queue),
+        hashes_(loop, clock_, threads, queue),
         accounts_([] {
           config::Settings::Mailboxes mailboxes;
           mailboxes.owner = "5000";
           mailboxes.group = "5001";
           return auth::Accounts(mailboxes);
         }()),
-        logins_(loop, clock_, questions_, pool_, passwords()) {
-    questions_.credentials = [this](std::string_view login, directory::Freshness,
+        logins_({loop, clock_, questions_, hashes_, background_, throttle_, locked_, paces()}, settings()) {
+    questions_.credentials = [this](std::string_view login, directory::Freshness freshness,
                                     directory::Later<directory::Credentials> later) {
+      if (freshness == directory::Freshness::FreshForRefusal) ++asked_fresh_;
       return ask<directory::Credentials>(credentials_, held_credentials_, login, std::move(later));
     };
     questions_.mailbox = [this](std::string_view address, directory::Later<directory::Mailbox> later) {
       return ask<directory::Mailbox>(mailboxes_, held_mailboxes_, address, std::move(later));
     };
   }
-  ~Backend() { pool_.stop(); }
-
-  static config::Settings::Passwords passwords() {
-    config::Settings::Passwords passwords;
-    passwords.rounds = 1000;
-    return passwords;
+  ~Backend() { stop(); }
+  void stop() {
+    hashes_.stop();
+    background_.stop();
   }
 
-  void add(const std::string& local, const std::string& domain, const std::string& stored) {
+  static config::Settings settings() {
+    config::Settings settings;
+    settings.passwords.rounds = 1000;
+    return settings;
+  }
+  // Tests of the tick itself are in tick_test.cc.
+  static auth::Paces paces() { return {{Duration(0), Duration(0)}, {Duration(0), Duration(0)}}; }
+
+  // `change` makes the credentials what the test wants.
+  using Change = std::function<void(directory::Credentials&)>;
+  void add(const std::string& local, const std::string& domain, const std::string& stored, const Change& change = {}) {
     credentials_[local + '@' + domain] = [=] {
-      return Outcome<directory::Credentials>::found({{local, domain, ""}, Secret(stored)});
+      directory::Credentials credentials;
+      credentials.mailbox = {local, domain, ""};
+      credentials.hash = Secret(stored);
+      if (change) change(credentials);
+      auto outcome = Outcome<directory::Credentials>::found(std::move(credentials));
+      outcome.set_source(Source::Memory);
+      return outcome;
     };
     mailboxes_[local + '@' + domain] = [=] { return Outcome<directory::Mailbox>::found({local, domain, ""}); };
   }
@@ -75,23 +90,14 @@ class Backend {
     for (auto& [key, later] : credentials) later(lookup(credentials_, key));
     for (auto& [key, later] : mailboxes) later(lookup(mailboxes_, key));
   }
-  // Keeps every thread of the pool busy until release_pool().
-  void block_pool() {
-    for (std::size_t i = 0; i < pool_.threads(); ++i) {
-      must(pool_.submit([this](std::size_t) {
-        ++blocked_;
-        while (block_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      }));
-    }
-    while (blocked_ < pool_.threads()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  void release_pool() { block_ = false; }
-
   std::size_t asked() const { return asked_; }
+  std::size_t asked_fresh() const { return asked_fresh_; }
   auth::Logins& logins() { return logins_; }
   const auth::Questions& questions() const { return questions_; }
   const auth::Accounts& accounts() const { return accounts_; }
-  WorkerPool& pool() { return pool_; }
+  auth::Questions& questions() { return questions_; }
+  auth::Throttle& throttle() { return throttle_; }
+  directory::DenyList& locked() { return locked_; }
 
   // Turns the loop until `done`, for as long as a loaded machine may need.
   template <class Done>
@@ -110,9 +116,6 @@ class Backend {
   template <class T>
   using Held = std::vector<std::pair<std::string, directory::Later<T>>>;
 
-  static void must(bool submitted) {
-    if (!submitted) throw std::runtime_error("the pool is full");
-  }
   template <class T>
   static Outcome<T> lookup(const Answers<T>& answers, std::string_view key) {
     const auto found = answers.find(key);
@@ -137,9 +140,11 @@ class Backend {
   Held<directory::Mailbox> held_mailboxes_;
   bool holding_ = false;
   std::size_t asked_ = 0;
-  std::atomic<bool> block_{true};
-  std::atomic<std::size_t> blocked_{0};
-  WorkerPool pool_;
+  std::size_t asked_fresh_ = 0;
+  auth::HashQueue hashes_;
+  WorkerPool background_{"background", 1, 16};
+  auth::Throttle throttle_{{}};
+  directory::DenyList locked_{""};
   auth::Accounts accounts_;
   auth::Logins logins_;
 };

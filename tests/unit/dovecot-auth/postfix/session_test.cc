@@ -15,7 +15,7 @@ struct Fixture {
   test::SocketPair pair;
   test::Backend backend;
 
-  explicit Fixture(std::size_t queue = 256) : backend(pair.loop(), queue) {
+  explicit Fixture(std::size_t queue = 256, std::size_t threads = 2) : backend(pair.loop(), queue, threads) {
     backend.add("lisi", "mydomain.com", password::make_sha512_crypt(Secret("secret"), 1000));
     pair.open([this](Channel& channel) { return std::make_shared<AuthSession>(channel, backend.logins(), 7); });
     handshake = pair.read();
@@ -128,14 +128,12 @@ TEST_CASE("auth session: a temporary failure is a connection that closes without
 }
 
 TEST_CASE("auth session: a full hash queue is a temporary failure at once") {
-  Fixture f(2);
-  f.backend.block_pool();
+  Fixture f(2, 0);
   f.pair.write(f.plain(1, "lisi@mydomain.com", "secret") + f.plain(2, "lisi@mydomain.com", "secret"));
   CHECK(f.pair.read().empty());
   CHECK_FALSE(f.pair.closed());
   CHECK(f.say(f.plain(3, "lisi@mydomain.com", "secret")).empty());
   CHECK(f.pair.closed());
-  f.backend.release_pool();
 }
 
 TEST_CASE("auth session: several at once, and one given up") {
@@ -229,6 +227,6 @@ TEST_CASE("auth session: a client that has gone before its answer") {
   f.pair.write(f.plain(1, "lisi@mydomain.com", "secret"));
   f.pair.abort();
   f.backend.release();
-  f.backend.pool().stop();
+  f.backend.stop();
   f.pair.settle();
 }

@@ -166,6 +166,6 @@ TEST_CASE("verify session: a client that has gone before its answer") {
   f.pair.write("VERIFY\tuser=lisi@mydomain.com\tpassword=secret\nUSERDB\tuser=lisi@mydomain.com\n");
   f.pair.abort();
   f.backend.release();
-  f.backend.pool().stop();
+  f.backend.stop();
   f.pair.settle();
 }

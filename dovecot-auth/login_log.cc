@@ -1,0 +1,71 @@
+#include "dovecot-auth/login_log.h"
+
+#include "shared/base/text.h"
+#include "shared/runtime/log.h"
+
+namespace vmail::auth {
+namespace {
+
+// A value in a line of key=value pairs: what an outsider sent cannot pretend to be the next pair.
+std::string field(std::string_view text) {
+  if (text.empty()) return "-";
+  std::string out;
+  for (const char c : printable(text)) {
+    if (c == ' ') {
+      out += "\\x20";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+const char* word(Cause cause) {
+  constexpr std::array<const char*, kCauses> kWords = {
+      "ok",      "malformed", "locked",  "throttled", "unknown",  "disabled", "wrong-password", "app-password-only",
+      "service", "network",   "not-yet", "expired",   "database", "bad-data", "queue-full",     "deadline"};
+  return kWords[static_cast<std::size_t>(cause)];
+}
+
+void log_login(const Attempt& attempt, const LoginOutcome& outcome, const std::string& reason,
+               const std::string& app_password) {
+  if (outcome.is_found() && log::level() < log::Level::Info) return;
+  std::string who =
+      "login user=" + field(attempt.user) + " service=" + field(attempt.service) + " rip=" + field(attempt.remote_ip);
+  if (!attempt.session.empty()) who += " session=" + field(attempt.session);
+  if (!app_password.empty()) who += " app_password=" + field(app_password);
+  switch (outcome.status()) {
+    case Status::Found:
+      return log::info("{} result=ok", who);
+    case Status::NotFound:
+    case Status::Disabled:
+      return log::info("{} result=failed reason={}", who, reason);
+    case Status::TempFail:
+      return log::warning("{} result=tempfail reason={}", who, reason);
+  }
+}
+
+void LoginLog::metrics(metrics::Registry& registry) {
+  for (std::size_t i = 0; i < kCauses; ++i) {
+    causes_[i] = &registry.counter("vmailkit_logins_total", "Attempts to log in, by what decided them.",
+                                   {{"cause", word(static_cast<Cause>(i))}});
+  }
+  remembered_ = &registry.counter("vmailkit_logins_remembered_total",
+                                  "Passwords that were known to be right from a moment before, and not hashed again.");
+  time_ = &registry.histogram("vmailkit_login_seconds",
+                              "Time from an attempt's arrival to its decision, without the delay of failures.");
+}
+
+void LoginLog::count(Cause cause, Duration took) {
+  if (time_ == nullptr) return;
+  causes_[static_cast<std::size_t>(cause)]->add();
+  time_->observe(took);
+}
+
+void LoginLog::remembered() {
+  if (remembered_ != nullptr) remembered_->add();
+}
+
+}  // namespace vmail::auth

@@ -1,0 +1,68 @@
+// An attempt on its way through the check: what login.cc and login_steps.cc share.
+#pragma once
+
+#include <list>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dovecot-auth/access.h"
+#include "dovecot-auth/login.h"
+
+namespace vmail::auth {
+
+enum class Logins::Kind : unsigned char { Check, Keys, Proof, Test };
+
+// What a person reads in the mail program behind "535 5.7.8 Error: authentication failed:".
+inline constexpr const char* kToldNothing = "the user name or the password is wrong";
+
+// What ends an attempt that nothing is wrong with but itself.
+struct Logins::Refusal {
+  Cause cause;
+  std::string reason;
+  std::string told = kToldNothing;
+};
+
+struct Logins::Pending {
+  Pending(Loop& loop, Kind kind_of_it, Attempt&& what)
+      : kind(kind_of_it), attempt(std::move(what)), account(attempt.user), timer(loop), deadline(loop) {}
+
+  const directory::AppPassword* app_password() const {
+    return credentials ? find_app_password(*credentials, attempt.password) : nullptr;
+  }
+  const Secret& stored() const {
+    const auto* app = app_password();
+    return app != nullptr ? app->hash : credentials->hash;
+  }
+  // Of a test: what was seen on the way.
+  void note(const char* step, bool good, std::string text) {
+    if (kind == Kind::Test) steps.push_back({step, good, std::move(text)});
+  }
+
+  const Kind kind;
+  Attempt attempt;
+  std::string account;  // under which it is counted: as it was typed, then its mailbox
+  Done done;
+  MoveOnlyFunction<void(Outcome<Keys>)> keys_done;
+  Explained explained;
+  bool right = false;  // of a proof
+
+  std::optional<directory::Credentials> credentials;
+  bool fresh = false;  // they were read for this attempt: a refusal may rest on them
+  std::optional<Refusal> no_account;
+  // The hash that was computed, and what came out; a fresh row with the same one needs no other.
+  Secret tried;
+  std::optional<password::Result> result;
+
+  std::optional<Refusal> first_refusal;  // of a test, which goes on
+  std::vector<Explanation::Step> steps;
+
+  Instant arrival, expires;
+  Timer timer, deadline;
+  bool waits = false;  // the deadline runs
+  bool over = false;
+  std::list<PendingPtr>::iterator place;
+};
+
+}  // namespace vmail::auth
