@@ -454,7 +454,8 @@ std::vector<Setting> make_table() {
        check_name});
   add({"auth", "hash_threads", "Threads that hash passwords. 0: one per processor.", VMAIL_AT(auth, hash_threads), 0,
        256});
-  add({"auth", "hash_queue", "Logins that may wait for a thread; one more is a temporary failure at once.",
+  add({"auth", "hash_queue",
+       "Logins that may wait for a thread; networks take turns. One more is a temporary failure at once.",
        VMAIL_AT(auth, hash_queue), 1, 100000});
   add({"auth", "verified_lifetime",
        "How long a password that was right is not hashed again, while its hash in the database stays the same. 0: it "

@@ -73,7 +73,7 @@ TEST_CASE("hashes of all kinds, right and wrong, get their verdicts") {
       {"too long", std::string(257, 'x'), sha512, Verdict::Mismatch},
       {"NUL", std::string("secret\0", 7), sha512, Verdict::Mismatch},
   };
-  for (const std::size_t threads : {1, 3}) {
+  for (const std::size_t threads : {std::size_t{1}, std::size_t{3}}) {
     Fixture f(threads);
     CHECK(f.queue.threads() == threads);
     std::size_t count = 0;
