@@ -29,10 +29,15 @@ def _run(argv):
     return json.loads(done.stdout)
 
 
-def _hash(engine, threads, seconds=SECONDS):
-    """Hashes a second; None where this host does not have the engine."""
-    result = _run([_program("hash_rate"), engine, str(threads), str(seconds)])
-    return result["engine"] and result["hashes"] / result["seconds"]
+def _engine(name):
+    """What it calls itself; None where this host does not have it."""
+    return _run([_program("hash_rate"), name, "1", "0"])["engine"]
+
+
+def _hash(engine, threads):
+    """Hashes a second."""
+    result = _run([_program("hash_rate"), engine, str(threads), str(SECONDS)])
+    return result["hashes"] / result["seconds"]
 
 
 def _cores():
@@ -42,7 +47,7 @@ def _cores():
 def hashing(_labs, report):
     """The engines alone."""
     names = {"multi-buffer": "multi-buffer library", "avx2": "four at once with AVX2", "openssl": "OpenSSL"}
-    here = [engine for engine in names if _hash(engine, 1, 0.01)]
+    here = [engine for engine in names if _engine(engine)]
     for threads in sorted({1, _cores()}):
         runs = {engine: lambda engine=engine: _hash(engine, threads) for engine in [*here, "libxcrypt"]}
         rates = interleave(runs)
@@ -126,13 +131,13 @@ def _distinct(lab, report, case, goal):
 def distinct(labs, report):
     """Users who log in for the first time, at the SASL socket."""
     lab = _lab(labs)
-    engine = _run([_program("hash_rate"), "several", "1", "0.01"])["engine"]
+    several = _engine("several")
     case = f"distinct users at the SASL socket, {CLIENTS} connections"
-    if engine and "AVX-512" in engine:
+    if several and "AVX-512" in several:
         _distinct(lab, report, f"{case}, AVX-512", 1.8)
     with _no_library(lab):
         # What serves without the library: AVX2, or OpenSSL alone.
-        kind, goal = ("AVX2", 1.4) if _hash("avx2", 1, 0.01) else ("OpenSSL", 1.2)
+        kind, goal = ("AVX2", 1.4) if _engine("avx2") else ("OpenSSL", 1.2)
         _distinct(lab, report, f"{case}, {kind}", goal)
 
 
