@@ -24,8 +24,9 @@
 -- {triggers} is how many triggers they have.
 DELIMITER //
 
-WATCH virtual_domains domain name enable//
-WATCH virtual_users address email enable password//
+WATCH virtual_domains domain name enable app_passwords_only//
+WATCH virtual_users address email enable password services networks not_before not_after app_passwords_only scram_sha256 scram_for//
+WATCH virtual_app_passwords address email enable selector label hash services networks not_after//
 WATCH virtual_aliases address source enable destination//
 WATCH virtual_alias_domains domain name enable target//
 WATCH virtual_relay_domains domain name enable//

@@ -8,22 +8,34 @@ CREATE TABLE IF NOT EXISTS vmailkit_schema (
   PRIMARY KEY (version)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
 
--- Domains of ours. enable: exactly 1 is on, here and below.
+-- Domains of ours. enable: exactly 1 is on, here and below. app_passwords_only: the passwords of its users open no mail
+-- service, their app passwords do.
 CREATE TABLE IF NOT EXISTS virtual_domains (
   id int(11) NOT NULL auto_increment,
   name varchar(255) NOT NULL,
   enable tinyint NOT NULL DEFAULT 1,
+  app_passwords_only tinyint NOT NULL DEFAULT 0,
   PRIMARY KEY (id),
   UNIQUE KEY name (name)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8;
 
--- Mailboxes. password: a hash as crypt(3) writes it, or {SCHEME} and a hash.
+-- Mailboxes. password: a hash as crypt(3) writes it, or {SCHEME} and a hash. What a login may be used for: services is
+-- blank separated out of imap, pop3, smtp and sieve, networks blank separated in CIDR form, not_before and not_after in
+-- seconds since 1970; what is empty or 0 does not limit. scram_sha256: "iterations,salt,StoredKey,ServerKey", the last
+-- three in base64, of the password whose column has the SHA-256 scram_for, in hex; empty: of any.
 CREATE TABLE IF NOT EXISTS virtual_users (
   id int(11) NOT NULL auto_increment,
   domain_id int(11) NOT NULL,
   password varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   email varchar(255) NOT NULL,
   enable int(1) NOT NULL DEFAULT '1',
+  services varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  networks varchar(2000) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  not_before bigint NOT NULL DEFAULT 0,
+  not_after bigint NOT NULL DEFAULT 0,
+  app_passwords_only tinyint NOT NULL DEFAULT 0,
+  scram_sha256 varchar(255) CHARACTER SET ascii COLLATE ascii_bin,
+  scram_for varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
   PRIMARY KEY (id),
   UNIQUE KEY email (email),
   FOREIGN KEY (domain_id) REFERENCES virtual_domains(id) ON DELETE CASCADE
@@ -114,10 +126,30 @@ CREATE TABLE IF NOT EXISTS vmailkit_held (
   KEY held_at (held_at)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
 
+-- App passwords of a user: selector is the beginning of each, by which it is found. Those of an address without a user
+-- count for nothing. last_used: in seconds since 1970.
+CREATE TABLE IF NOT EXISTS virtual_app_passwords (
+  id int NOT NULL AUTO_INCREMENT,
+  email varchar(255) NOT NULL,
+  selector char(8) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  label varchar(255) NOT NULL DEFAULT '',
+  hash varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  services varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  networks varchar(2000) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  not_after bigint NOT NULL DEFAULT 0,
+  last_used bigint NOT NULL DEFAULT 0,
+  last_ip varchar(45) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  enable tinyint NOT NULL DEFAULT 1,
+  PRIMARY KEY (id),
+  UNIQUE KEY selector (selector),
+  KEY email (email)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 INSERT IGNORE INTO vmailkit_schema (version, name) VALUES
   (1, 'indexes'),
   (2, 'wide-columns'),
   (3, 'domain-kinds'),
   (4, 'change-feed'),
   (5, 'rules'),
-  (6, 'limits');
+  (6, 'limits'),
+  (7, 'logins');

@@ -138,8 +138,9 @@ struct SqlDatabase::Schema {
     const std::string_view value = change.value.view(), before = change.hash.view();
     const bool of_hash = change.what == LoginChange::What::Hash;
     const std::string& sql = later_text(connection, of_hash ? "replace-hash" : "keep-scram");
-    const auto done = of_hash ? mysql::query_with_secrets(connection, sql, {value, value, before}, {change.address})
-                              : mysql::query_with_secrets(connection, sql, {value, before}, {change.address});
+    const auto done = of_hash
+                          ? mysql::query_with_secrets(connection, sql, {value, before, value, before}, {change.address})
+                          : mysql::query_with_secrets(connection, sql, {value, before}, {change.address});
     return done.affected > 0;
   }
 

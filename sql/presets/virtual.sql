@@ -48,12 +48,14 @@ SELECT email, enable, password FROM virtual_users WHERE email IN (:keys);
 -- address, enable, password, NULL, services, networks, not before, not after, SCRAM keys (those of this password alone),
 -- whether it or its domain wants app passwords only; then the same of the app passwords that are on, with their selector
 -- in the fourth place, and id and label at the end
-SELECT CONVERT(u.email USING utf8mb4), u.enable, u.password, NULL, u.services, u.networks, u.not_before, u.not_after,
-IF(u.scram_for IN ('', SHA2(u.password, 256)), u.scram_sha256, NULL),
+SELECT CONVERT(u.email USING utf8mb4), u.enable, CONVERT(u.password USING utf8mb4), NULL, u.services, u.networks,
+u.not_before, u.not_after,
+IF(u.scram_for = '' OR u.scram_for = CAST(SHA2(u.password, 256) AS BINARY), u.scram_sha256, NULL),
 u.app_passwords_only <> 0 OR COALESCE(d.app_passwords_only, 0) <> 0, NULL, NULL
 FROM virtual_users u LEFT JOIN virtual_domains d ON d.id = u.domain_id WHERE u.email IN (:keys)
 UNION ALL
-SELECT CONVERT(email USING utf8mb4), 1, hash, selector, services, networks, 0, not_after, NULL, 0, id, label
+SELECT CONVERT(email USING utf8mb4), 1, CONVERT(hash USING utf8mb4), selector, services, networks,
+0, not_after, NULL, 0, id, label
 FROM virtual_app_passwords WHERE enable = 1 AND email IN (:keys);
 
 -- name: everything
@@ -138,9 +140,10 @@ WHERE id = CAST(? AS SIGNED) AND last_used < CAST(? AS SIGNED);
 
 -- name: replace-hash
 -- since: 7
--- the new hash, twice; the hash that is there; address. It is of the same password, so that SCRAM keys which belonged to
--- the old one belong to it
-UPDATE virtual_users SET scram_for = IF(scram_for = SHA2(password, 256), SHA2(?, 256), scram_for), password = ?
+-- the new hash and the one that is there, both again in this order, address. It is of the same password, so that SCRAM
+-- keys which belonged to the old one belong to it
+UPDATE virtual_users SET password = ?,
+scram_for = IF(scram_for = CAST(SHA2(?, 256) AS BINARY), CONVERT(SHA2(?, 256) USING ascii), scram_for)
 WHERE password = ? AND email = ?;
 
 -- name: keep-scram

@@ -21,7 +21,7 @@ bool eat(std::string_view& text, std::string_view prefix) {
 }
 
 bool is_word(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string_view::npos;
+  return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
 }
 
 std::string_view eat_word(std::string_view& text) {
@@ -127,6 +127,12 @@ std::vector<Account> accounts_of(const config::Settings& settings) {
       {"store", settings.store.database_user, settings.store.database_password_file, settings.mailboxes.owner, {}},
   };
   for (auto& account : accounts) account.grants = grants_of(account.section);
+  const auto add = [&](bool wanted, const char* feature) {
+    if (!wanted) return;
+    for (auto& grant : grants_of(feature)) accounts[1].grants.push_back(std::move(grant));
+  };
+  add(settings.passwords.rehash, "auth-rehash");
+  add(settings.passwords.capture_scram, "auth-scram");
   accounts.front().own_maps = !settings.maps.query.empty();
   return accounts;
 }

@@ -17,11 +17,11 @@ struct Grant {
   std::string privilege;
   On on = On::Table;
   std::string object;
-  std::set<std::string> columns;  // of a table, for SELECT and INSERT
+  std::set<std::string> columns;  // of a table, for SELECT, INSERT and UPDATE
 };
 
 // Lines of these shapes, names of database and user left for the configuration to say:
-//   GRANT SELECT|INSERT (a, b) ON mailserver.TABLE TO 'vmailkit-NAME'@'localhost';
+//   GRANT SELECT|INSERT|UPDATE (a, b) ON mailserver.TABLE TO 'vmailkit-NAME'@'localhost';
 //   GRANT TRIGGER|DELETE ON mailserver.TABLE TO ...
 //   GRANT EXECUTE ON FUNCTION|PROCEDURE mailserver.ROUTINE TO ...
 // Throws std::runtime_error "FILE: what is wrong". Pure.

@@ -111,6 +111,9 @@ class Parser {
     } else if (name == "blocked-by") {
       if (file_.steps.back().stand_in) fail("'-- blocked-by:' stands in a '-- while-blocked:'");
       set(file_.steps.back().blocked_by, name, std::move(text));
+    } else if (name == "needed") {
+      if (file_.steps.back().blocked_by.empty()) fail("'-- needed:' needs a '-- blocked-by:' before it");
+      set(file_.steps.back().needed, name, std::move(text));
     } else {
       fail(fmt::format("'-- {}:' is not known in a step", name));
     }

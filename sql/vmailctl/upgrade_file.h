@@ -18,6 +18,7 @@ struct Action {
 struct Step {
   Action action;
   std::string blocked_by;          // a query for rows (problem, mending statement) that stand in the way, or empty
+  std::string needed;              // why the version is not noted while they do, or empty
   std::optional<Action> stand_in;  // what is done while they do
 };
 

@@ -97,8 +97,13 @@ std::vector<StepReport> Upgrades::each(const std::function<void(const StepReport
     reports.push_back(std::move(report));
   };
   for (const auto& file : files_) {
-    for (const auto& step : file.steps) take(look_at(file, step));
-    take(look_at_note(file));
+    bool held = false;
+    for (const auto& step : file.steps) {
+      take(look_at(file, step));
+      held = held || (reports.back().state == StepState::Blocked && !step.needed.empty());
+    }
+    // Daemons go by the version: what it promises must be there.
+    if (!held) take(look_at_note(file));
   }
   return reports;
 }

@@ -5,7 +5,7 @@
 //   N domain NAME | N mailbox ADDRESS | N fresh ADDRESS | N aliases ADDRESS | N credentials LOGIN
 //   | N rule KIND ADDRESS | N expansion ADDRESS | N owners ADDRESS
 //     -> N found VALUE | N not-found | N disabled | N temp-fail REASON
-//   flush [KEY...]
+//   flush [KEY...] | use APP-PASSWORD IP | rehash LOGIN BEFORE AFTER | keys LOGIN HASH KEYS
 //
 // N is any word; answers come in the order in which they are found. It ends with its input, and says then "end".
 #include <cstdio>
@@ -31,8 +31,21 @@ std::string value_text(DomainKind kind) {
 std::string value_text(const Mailbox& mailbox) {
   return mailbox.address() + " " + mailbox.extension;
 }
+std::string value_text(const Access& access) {
+  return "[" + access.services + "|" + access.networks + "|" + std::to_string(access.not_before) + "|" +
+         std::to_string(access.not_after) + "]";
+}
+// What does not limit is left out.
 std::string value_text(const Credentials& credentials) {
-  return credentials.mailbox.address() + " " + credentials.hash.text();
+  std::string text = credentials.mailbox.address() + " " + credentials.hash.text();
+  if (!(credentials.access == Access{})) text += " " + value_text(credentials.access);
+  if (!credentials.scram.empty()) text += " scram=" + credentials.scram.text();
+  if (credentials.app_passwords_only) text += " app-passwords-only";
+  for (const auto& password : credentials.app_passwords) {
+    text += " app=" + std::to_string(password.id) + "," + password.selector + "," + password.label + "," +
+            password.hash.text() + value_text(password.access);
+  }
+  return text;
 }
 std::string value_text(const AddressList& destinations) {
   std::string text;
@@ -88,6 +101,19 @@ void obey(Directory& directory, const std::string& line) {
     std::vector<std::string> keys;
     while (words >> key) keys.push_back(key);
     directory.flush(keys);
+    return;
+  }
+  if (number == "use") {
+    std::uint64_t id = 0;
+    words >> id >> key;
+    directory.note_use(id, key);
+    return;
+  }
+  if (number == "rehash" || number == "keys") {
+    std::string before, after;
+    words >> key >> before >> after;
+    number == "rehash" ? directory.replace_hash(key, Secret(before), Secret(after))
+                       : directory.keep_scram(key, Secret(before), Secret(after));
     return;
   }
   words >> question;

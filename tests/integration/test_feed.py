@@ -45,6 +45,20 @@ CHANGES = [
         "REPLACE INTO virtual_users (id, domain_id, password, email) VALUES (1, 1, 'x', 'u@a.test')",
         {"address u@a.test", "address ü@a.test"},
     ),
+    ("UPDATE virtual_users SET services = 'imap', not_after = 5 WHERE id = 1", {"address u@a.test"}),
+    ("UPDATE virtual_users SET networks = '::1' WHERE id = 1", {"address u@a.test"}),
+    ("UPDATE virtual_users SET app_passwords_only = 1 WHERE id = 1", {"address u@a.test"}),
+    ("UPDATE virtual_users SET scram_sha256 = 'x' WHERE id = 1", {"address u@a.test"}),
+    ("UPDATE virtual_users SET scram_for = 'x' WHERE id = 1", {"address u@a.test"}),
+    ("UPDATE virtual_domains SET app_passwords_only = 1 WHERE id = 2", {"domain b.test"}),
+    (
+        "INSERT INTO virtual_app_passwords (email, selector, hash) VALUES ('u@a.test', 'abcdefgh', 'x')",
+        {"address u@a.test"},
+    ),
+    ("UPDATE virtual_app_passwords SET hash = 'y' WHERE selector = 'abcdefgh'", {"address u@a.test"}),
+    ("UPDATE virtual_app_passwords SET last_used = 5, last_ip = '::1'", set()),
+    ("UPDATE virtual_app_passwords SET enable = 0", {"address u@a.test"}),
+    ("DELETE FROM virtual_app_passwords", {"address u@a.test"}),
     ("DELETE FROM virtual_users WHERE email = 'm@b.test'", {"address m@b.test"}),
     (
         "INSERT INTO virtual_aliases (domain_id, source, destination)"

@@ -49,6 +49,30 @@ COLUMNS = {
     "vmailkit_feed": {"id", "identity", "enable"},
 }
 
+# What vmail-authd may read besides.
+LOGIN_COLUMNS = {
+    "password",
+    "services",
+    "networks",
+    "not_before",
+    "not_after",
+    "app_passwords_only",
+    "scram_sha256",
+    "scram_for",
+}
+APP_PASSWORD_COLUMNS = {
+    "id",
+    "email",
+    "selector",
+    "label",
+    "hash",
+    "services",
+    "networks",
+    "not_after",
+    "last_used",
+    "enable",
+}
+
 
 def setUpModule():
     sql_tests.start_server()
@@ -185,6 +209,29 @@ class Upgrade(SqlTestCase):
         self.admin.sql("INSERT INTO virtual_domains (id, name) VALUES (7, 'muller.test'), (8, 'müller.test')")
         report = self.json("schema", "upgrade", status=1)
         self.assertIn("id 8", steps(report, "blocked")[0]["in_the_way"][0]["problem"])
+
+    def test_columns_that_mean_something_else_are_in_the_way(self):
+        """Daemons go by the version: it is not noted before all is there that logins are checked by."""
+        self.admin.make_original()
+        self.admin.sql(
+            "ALTER TABLE virtual_users ADD COLUMN services int NOT NULL DEFAULT 0,"
+            " ADD COLUMN not_after datetime DEFAULT NULL;"
+            "CREATE TABLE virtual_app_passwords (id int)"
+        )
+        report = self.json("schema", "upgrade", status=1)
+        blocked = steps(report, "blocked")
+        self.assertEqual(
+            [step["step"] for step in blocked],
+            ["column virtual_users.services", "column virtual_users.not_after", "table virtual_app_passwords"],
+        )
+        self.assertEqual(report["version"], 6)
+        self.assertIn("is there already, as int", blocked[0]["in_the_way"][0]["problem"])
+        self.assertEqual(self.json("schema", "status", status=1)["version"], 6)
+        for step in blocked:
+            self.admin.sql(step["in_the_way"][0]["mend"])
+        self.ok("schema", "upgrade")
+        self.ok("schema", "status")
+        self.assertEqual(self.admin.sql("SELECT DISTINCT services, old_services FROM virtual_users"), [["", "0"]])
 
     def test_dry_run_changes_nothing(self):
         self.admin.make_original()
@@ -336,7 +383,9 @@ class Grants(SqlTestCase):
         for section in ("maps", "auth", "store"):
             expected = {table: set(columns) for table, columns in COLUMNS.items()}
             if section == "auth":
-                expected["virtual_users"].add("password")
+                expected["virtual_domains"].add("app_passwords_only")
+                expected["virtual_users"] |= LOGIN_COLUMNS
+                expected["virtual_app_passwords"] = APP_PASSWORD_COLUMNS
             if section == "maps":
                 expected["virtual_rules"] = {"id", "kind", "name", "value", "enable"}
                 expected["vmailkit_usage"] = {"subject", "measure", "period", "slot", "writer", "amount", "ends"}
@@ -498,6 +547,34 @@ class Grants(SqlTestCase):
         sql_tests.server.query(f"REVOKE SELECT (id, kind, name, value, enable) ON {name}.virtual_rules FROM {maps}")
         self.ok("schema", "upgrade")
         self.test_each_reads_exactly_its_columns()
+
+    def test_what_logins_write_is_for_their_daemon_alone(self):
+        for section in ("maps", "auth", "store"):
+            with self.subTest(section=section):
+                use = self.allowed(section, "UPDATE virtual_app_passwords SET last_used = 1, last_ip = '' WHERE id = 1")
+                self.assertEqual(use, section == "auth")
+                for statement in (
+                    "UPDATE virtual_app_passwords SET hash = 'x'",
+                    "DELETE FROM virtual_app_passwords",
+                    "UPDATE virtual_users SET password = 'x'",
+                    "UPDATE virtual_users SET scram_sha256 = 'x'",
+                ):
+                    self.assertFalse(self.allowed(section, statement), statement)
+
+    def test_features_that_write_have_rights_while_they_are_on(self):
+        for setting, column in (("rehash", "password"), ("capture_scram", "scram_sha256")):
+            with self.subTest(setting=setting):
+                self.admin = Admin(self.folder, {"passwords": {setting: True}})
+                self.ok("schema", "init")
+                self.assertTrue(self.allowed("auth", f"UPDATE virtual_users SET {column} = 'x', scram_for = 'x'"))
+                self.assertFalse(self.allowed("maps", f"UPDATE virtual_users SET {column} = 'x'"))
+                with open(self.admin.config, encoding="utf-8") as file:
+                    text = file.read()
+                with open(self.admin.config, "w", encoding="utf-8") as file:
+                    file.write(text.replace(f"{setting} = true", f"{setting} = false"))
+                self.assertIn("may do more than it should: UPDATE", self.ok("schema", "verify", status=1))
+                self.ok("schema", "grants")
+                self.assertFalse(self.allowed("auth", f"UPDATE virtual_users SET {column} = 'x'"))
 
     def test_over_loopback_and_from_another_machine(self):
         tcp = f"127.0.0.1:{sql_tests.server.port}"

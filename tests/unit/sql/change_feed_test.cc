@@ -23,7 +23,8 @@ TEST_CASE("each table of mail has a trigger for each kind of change, and there a
     // The write that fires it never fails through it.
     CHECK(object.body.find("DECLARE EXIT HANDLER FOR SQLEXCEPTION") != std::string::npos);
   }
-  for (const char* table : {"domains", "users", "aliases", "alias_domains", "relay_domains", "rules"}) {
+  for (const char* table :
+       {"domains", "users", "app_passwords", "aliases", "alias_domains", "relay_domains", "rules"}) {
     for (const char* event : {"insert", "update", "delete"}) {
       expected.insert(std::string("TRIGGER vmailkit_") + table + '_' + event);
     }

@@ -1,5 +1,7 @@
 #include "sql/vmailctl/grants.h"
 
+#include <map>
+#include <set>
 #include <stdexcept>
 
 #include "shared/config/config.h"
@@ -52,21 +54,45 @@ TEST_CASE("a statement of another shape is refused") {
   }
 }
 
-TEST_CASE("only the login daemon may read password hashes, and none may write but what the policy server counts") {
-  const auto accounts = accounts_of(config::Settings{});
-  REQUIRE(accounts.size() == 3);
-  for (const auto& account : accounts) {
-    CAPTURE(account.section);
-    bool reads_password = false;
-    REQUIRE_FALSE(account.grants.empty());
-    for (const auto& grant : account.grants) {
-      reads_password |= grant.columns.count("password") == 1;
-      const bool counted = grant.object == "vmailkit_usage" || grant.object == "vmailkit_held";
-      CHECK((grant.privilege == "SELECT" || grant.privilege == "EXECUTE" || counted));
-      CHECK((!counted || account.section == "maps"));
+TEST_CASE("only the login daemon may read password hashes, and none may write but what a feature needs") {
+  // Of each daemon: "PRIVILEGE table column" of all that is no reading.
+  const auto writes = [](const config::Settings& settings) {
+    std::map<std::string, std::set<std::string>> writes;
+    const auto accounts = accounts_of(settings);
+    REQUIRE(accounts.size() == 3);
+    for (const auto& account : accounts) {
+      CAPTURE(account.section);
+      bool reads_hashes = false;
+      REQUIRE_FALSE(account.grants.empty());
+      for (const auto& grant : account.grants) {
+        for (const char* secret : {"password", "hash", "scram_sha256"}) {
+          reads_hashes |= grant.columns.count(secret) == 1;
+        }
+        const bool counted = grant.object == "vmailkit_usage" || grant.object == "vmailkit_held";
+        if (grant.privilege == "SELECT" || grant.privilege == "EXECUTE" || (counted && account.section == "maps")) {
+          continue;
+        }
+        for (const auto& column : grant.columns) {
+          writes[account.section].insert(grant.privilege + ' ' + grant.object + ' ' + column);
+        }
+      }
+      CHECK(reads_hashes == (account.section == "auth"));
     }
-    CHECK(reads_password == (account.section == "auth"));
-  }
+    return writes;
+  };
+  using Writes = std::map<std::string, std::set<std::string>>;
+  const std::set<std::string> uses = {"UPDATE virtual_app_passwords last_used", "UPDATE virtual_app_passwords last_ip"};
+  config::Settings settings;
+  CHECK(writes(settings) == Writes{{"auth", uses}});
+  auto of_rehash = uses;
+  of_rehash.insert({"UPDATE virtual_users password", "UPDATE virtual_users scram_for"});
+  settings.passwords.rehash = true;
+  CHECK(writes(settings) == Writes{{"auth", of_rehash}});
+  auto of_scram = uses;
+  of_scram.insert({"UPDATE virtual_users scram_sha256", "UPDATE virtual_users scram_for"});
+  settings.passwords.rehash = false;
+  settings.passwords.capture_scram = true;
+  CHECK(writes(settings) == Writes{{"auth", of_scram}});
 }
 
 TEST_CASE("the host part of the daemons' users follows from the database's hosts") {

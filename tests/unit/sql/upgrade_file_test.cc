@@ -48,6 +48,7 @@ TEST_CASE("an upgrade file is read with all its parts") {
                                                               "-- unless: SELECT 2\n"
                                                               "-- blocked-by: SELECT 'a: b',\n"
                                                               "--   'c' FROM x\n"
+                                                              "-- needed: all go by it\n"
                                                               "CREATE UNIQUE INDEX i ON t (c);\n"
                                                               "-- while-blocked: a plain index\n"
                                                               "-- unless: SELECT 3\n"
@@ -64,6 +65,8 @@ TEST_CASE("an upgrade file is read with all its parts") {
   CHECK_FALSE(file.steps[0].stand_in);
   CHECK(file.steps[1].action.statement == "CREATE UNIQUE INDEX i ON t (c)");
   CHECK(file.steps[1].blocked_by == "SELECT 'a: b', 'c' FROM x");
+  CHECK(file.steps[1].needed == "all go by it");
+  CHECK(file.steps[0].needed.empty());
   REQUIRE(file.steps[1].stand_in);
   CHECK(file.steps[1].stand_in->what == "a plain index");
   CHECK(file.steps[1].stand_in->unless == "SELECT 3");
@@ -94,6 +97,7 @@ TEST_CASE("what is wrong with an upgrade file is told with its line") {
   CHECK(has(error_of(step + "-- unless: SELECT 1\nA;\nB;\n"), "9: a second statement in one step"));
   CHECK(has(error_of(step + "-- unless: SELECT 1\nA;\n-- unless: SELECT 2\n"), "9: '-- unless:' stands behind"));
   CHECK(has(error_of(step + "-- unless: SELECT 1\nA;\n-- while-blocked: x\n"), "needs one '-- blocked-by:'"));
+  CHECK(has(error_of(step + "-- unless: SELECT 1\n-- needed: x\n"), "'-- needed:' needs a '-- blocked-by:'"));
   CHECK(has(error_of(step + "-- unless: SELECT 1\n-- blocked-by: SELECT 2\nA;\n-- while-blocked: x\n"
                             "-- blocked-by: SELECT 3\n"),
             "'-- blocked-by:' stands"));
