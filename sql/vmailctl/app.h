@@ -2,6 +2,7 @@
 // throws: Refusal, config::Error, mysql::Error. One thread.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,9 +21,11 @@ struct App {
   Output& output;
 };
 
-// As [admin].database_user. Without a database selected for what makes it.
+// As [admin].database_user. Without a database selected for what makes it; and for what must go on without one, with a
+// limit to how long an answer may take (whole seconds).
 std::unique_ptr<mysql::Connection> connect(const App& app);
 std::unique_ptr<mysql::Connection> connect_to_server(const App& app);
+std::unique_ptr<mysql::Connection> connect_within(const App& app, std::chrono::seconds patience);
 
 // schema_commands.cc. `from`: the host part of the daemons' database users, when it cannot be told from [database].
 int schema_init(const App& app, const std::string& from);
@@ -52,6 +55,35 @@ int user_show(const App& app, const std::string& address);
 int user_remove(const App& app, const std::string& address, std::optional<MailFate> fate);
 int user_enable(const App& app, const std::string& address, bool enable);
 int user_passwd(const App& app, const std::string& address);
+
+// access_commands.cc: what logins may be used for. What is not given stays; nothing at all: it is only shown.
+struct AccessChange {
+  std::optional<std::string> services;  // as access_values.h reads them
+  std::optional<std::string> networks;
+  std::optional<std::string> not_before;
+  std::optional<std::string> not_after;
+  std::optional<bool> app_passwords_only;
+};
+int user_access(const App& app, const std::string& address, const AccessChange& change);
+int domain_access(const App& app, const std::string& name, std::optional<bool> app_passwords_only);
+
+// app_password_commands.cc. `which`: a selector, or a label.
+struct AppPasswordWish {
+  std::string label;
+  std::vector<std::string> services;  // all when empty
+  std::vector<std::string> networks;  // the same
+  std::string expires = "never";
+};
+int app_password_add(const App& app, const std::string& address, const AppPasswordWish& wish);
+int app_password_list(const App& app, const std::string& address);  // all when empty
+int app_password_revoke(const App& app, const std::string& address, const std::string& which);
+
+// lock_commands.cc. They work while the database is away. `hold`: the mail of the login that is in the queue.
+int user_lock(const App& app, const std::string& address, bool hold);
+int user_unlock(const App& app, const std::string& address);
+
+// auth_commands.cc. The password is asked for, or is the first line of standard input. `from`: an IP address.
+int auth_test(const App& app, const std::string& address, const std::string& service, const std::string& from);
 
 // alias_commands.cc
 int alias_add(const App& app, const std::string& source, const std::vector<std::string>& destinations);

@@ -3,12 +3,12 @@
 #include <sysexits.h>
 
 #include <CLI/CLI.hpp>
-#include <functional>
 #include <iostream>
 
 #include "shared/base/text.h"
 #include "shared/config/config.h"
 #include "sql/vmailctl/app.h"
+#include "sql/vmailctl/cli_arguments.h"
 #include "sql/vmailctl/failure.h"
 #include "sql/vmailctl/health.h"
 #include "sql/vmailctl/rule_objects.h"
@@ -16,25 +16,7 @@
 namespace vmail::sql {
 namespace {
 
-using Command = std::function<int(const App&)>;
-
 constexpr int kUnknown = static_cast<int>(Level::Unknown);
-
-// What the arguments say; the sub-command that was named leaves its work in `command`.
-struct Arguments {
-  std::string file = config::kDefaultFile;
-  bool json = false;
-  std::string name;
-  std::string second;
-  std::string direction;
-  std::vector<std::string> names;
-  std::string from;
-  std::string fate;
-  bool flag = false;
-  std::string daemon;
-  Command command;
-  bool needs_settings = true;
-};
 
 const std::map<std::string, MailFate> kFates = {
     {"keep", MailFate::Keep}, {"archive", MailFate::Archive}, {"purge", MailFate::Purge}};
@@ -121,6 +103,88 @@ void add_user(CLI::App& program, Arguments& a) {
             [&a](const App& app) { return user_enable(app, a.name, false); }));
   named(add(*user, a, "passwd", "Change the password, asked for or from standard input",
             [&a](const App& app) { return user_passwd(app, a.name); }));
+}
+
+void add_yes_or_no(CLI::App* sub, Arguments& a) {
+  sub->add_option("--app-passwords-only", a.yes_or_no, "Whether the main password opens no mail service: yes or no")
+      ->check(CLI::IsMember({"yes", "no"}));
+}
+
+std::optional<bool> app_passwords_only(const Arguments& a) {
+  if (a.yes_or_no.empty()) return std::nullopt;
+  return a.yes_or_no == "yes";
+}
+
+CLI::App* with_address(CLI::App* sub, Arguments& a) {
+  sub->add_option("ADDRESS", a.name, "The mail address")->required();
+  return sub;
+}
+
+void add_access(CLI::App& user, CLI::App& domain, Arguments& a) {
+  CLI::App* access = with_address(add(user, a, "access", "Show or change what the login may be used for",
+                                      [&a](const App& app) {
+                                        a.access.app_passwords_only = app_passwords_only(a);
+                                        return user_access(app, a.name, a.access);
+                                      }),
+                                  a);
+  access->add_option("--services", a.access.services, "Out of imap, pop3, smtp and sieve, as one list; or all");
+  access->add_option("--networks", a.access.networks, "Such as '192.0.2.0/24 2001:db8::/32', as one list; or all");
+  access->add_option("--not-before", a.access.not_before, "2027-01-31 or '2027-01-31 18:00'; or never");
+  access->add_option("--not-after", a.access.not_after, "The same; a day counts to its end");
+  add_yes_or_no(access, a);
+
+  CLI::App* of_domain = add(domain, a, "access", "Show or change whether its users need app passwords",
+                            [&a](const App& app) { return domain_access(app, a.name, app_passwords_only(a)); });
+  of_domain->add_option("NAME", a.name, "The domain")->required();
+  add_yes_or_no(of_domain, a);
+}
+
+void add_lock(CLI::App& user, Arguments& a) {
+  with_address(add(user, a, "lock", "End the use of a stolen account at once, the database being there or not",
+                   [&a](const App& app) { return user_lock(app, a.name, a.flag); }),
+               a)
+      ->add_flag("--hold", a.flag, "Put its mail that is in the queue on hold");
+  with_address(
+      add(user, a, "unlock", "Let it be used again", [&a](const App& app) { return user_unlock(app, a.name); }), a);
+}
+
+void add_app_passwords(CLI::App& program, Arguments& a) {
+  CLI::App* object =
+      program.add_subcommand("app-password", "Passwords for one program or device each")->require_subcommand(1);
+  CLI::App* added = with_address(add(*object, a, "add", "Make one, and show it this once",
+                                     [&a](const App& app) { return app_password_add(app, a.name, a.wish); }),
+                                 a);
+  added->add_option("--label", a.wish.label, "What it is for, such as 'phone'")->required();
+  added->add_option("--service", a.wish.services, "imap, pop3, smtp or sieve, as often as needed; else all");
+  added->add_option("--network", a.wish.networks, "From where, such as 192.0.2.0/24, as often as needed; else all");
+  added->add_option("--expires", a.wish.expires, "The last day, 2027-01-31, or '2027-01-31 18:00'");
+  add(*object, a, "list", "All of them, or those of a user", [&a](const App& app) {
+    return app_password_list(app, a.name);
+  })->add_option("ADDRESS", a.name, "The mail address");
+  with_address(add(*object, a, "revoke", "Take one away",
+                   [&a](const App& app) { return app_password_revoke(app, a.name, a.second); }),
+               a)
+      ->add_option("WHICH", a.second, "Its selector or label")
+      ->required();
+}
+
+void add_auth(CLI::App& program, Arguments& a) {
+  CLI::App* auth = program.add_subcommand("auth", "Logins, as vmail-authd decides them")->require_subcommand(1);
+  CLI::App* test = add(*auth, a, "test",
+                       "Say what a login would come to and why; the password is asked for, or is the first line of "
+                       "standard input",
+                       [&a](const App& app) { return auth_test(app, a.name, a.second, a.from); });
+  test->add_option("USER", a.name, "As it is typed at a login")->required();
+  test->add_option("--service", a.second, "imap, pop3, smtp or sieve");
+  test->add_option("--from", a.from, "The client's IP address");
+}
+
+void add_logins(CLI::App& program, Arguments& a) {
+  CLI::App& user = *program.get_subcommand("user");
+  add_access(user, *program.get_subcommand("domain"), a);
+  add_lock(user, a);
+  add_app_passwords(program, a);
+  add_auth(program, a);
 }
 
 // A catch-all is the alias of "@DOMAIN".
@@ -314,6 +378,7 @@ int run(int argc, char** argv) {
   add_schema(program, arguments);
   add_domain(program, arguments);
   add_user(program, arguments);
+  add_logins(program, arguments);
   add_aliases(program, arguments, false);
   add_aliases(program, arguments, true);
   add_extra_domains(program, arguments, DomainKind::Alias, "alias-domain", "Domains with the addresses of another");

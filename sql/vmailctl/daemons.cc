@@ -5,15 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 
 #include "shared/control/control.h"
 #include "sql/vmailctl/refusal.h"
 
 namespace vmail::sql {
 namespace {
-
-constexpr std::chrono::milliseconds kDeadline{2000};
 
 std::vector<Daemon> all_daemons(const config::Settings& settings) {
   return {{"maps", "vmail-mapd", settings.maps.control},
@@ -50,9 +47,9 @@ std::vector<Daemon> daemons_of(const config::Settings& settings, const std::stri
   return found;
 }
 
-Reply ask(const Daemon& daemon, const nlohmann::json& request) {
+Reply ask(const Daemon& daemon, const nlohmann::json& request, std::chrono::milliseconds deadline) {
   try {
-    return {Reply::State::Answered, control::call(daemon.control, request, kDeadline), ""};
+    return {Reply::State::Answered, control::call(daemon.control, request, deadline), ""};
   } catch (const control::NobodyListens& error) {
     return {Reply::State::NotRunning, {}, error.what()};
   } catch (const control::NotPermitted& error) {

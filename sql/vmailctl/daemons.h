@@ -1,6 +1,7 @@
 // The running daemons of this host, asked and told over their control sockets.
 #pragma once
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -32,7 +33,8 @@ struct Reply {
   std::string error;     // otherwise, in words
 };
 
-Reply ask(const Daemon& daemon, const nlohmann::json& request);
+Reply ask(const Daemon& daemon, const nlohmann::json& request,
+          std::chrono::milliseconds deadline = std::chrono::seconds(2));
 
 // Each daemon asks anew for what it knows of the keys ("u@d", "@d" for a whole domain). One that does not run on this
 // host, or that is not ours to tell, is no matter: it sees the change when the lifetime of its answers ends. One that

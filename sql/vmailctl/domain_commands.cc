@@ -3,9 +3,12 @@
 #include <algorithm>
 
 #include "shared/base/text.h"
+#include "shared/directory/idn.h"
 #include "sql/vmailctl/app.h"
+#include "sql/vmailctl/app_passwords.h"
 #include "sql/vmailctl/catalog.h"
 #include "sql/vmailctl/daemons.h"
+#include "sql/vmailctl/dovecot.h"
 #include "sql/vmailctl/keys.h"
 #include "sql/vmailctl/mail_fate.h"
 #include "sql/vmailctl/refusal.h"
@@ -130,18 +133,20 @@ int domain_remove(const App& app, const std::string& argument, bool with_users, 
     // First nothing new comes in; then mail and row go user by user. Whatever interrupts it, running it again goes on.
     connection->query("UPDATE virtual_domains SET enable = 0 WHERE id = ?", id);
     connection->query("UPDATE virtual_users SET enable = 0 WHERE domain_id = ?", id);
-    tell_daemons(app, {'@' + name});
+    tell_of_logins(app, {'@' + name});
   }
   Json removed = Json::array();
+  AppPasswordTable app_passwords(*connection);
   for (const auto& user : users) {
     removed.push_back(remover.remove(user));
     const mysql::Value user_id[] = {user.id};
+    app_passwords.remove_of(directory::address_key(user.address));
     connection->query("DELETE FROM virtual_users WHERE id = ?", user_id);
   }
   rules.remove(rules_about);
   // Its aliases go with it (ON DELETE CASCADE).
   connection->query("DELETE FROM virtual_domains WHERE id = ?", id);
-  tell_daemons(app, {'@' + name});
+  tell_of_logins(app, {'@' + name});
   app.output.done(fmt::format("Removed domain {} with {} users and {} aliases.{}", domain.name, users.size(),
                               domain.aliases, remover.summary()),
                   {{"removed", domain.name}, {"users", removed}, {"aliases", domain.aliases}});
@@ -156,7 +161,7 @@ int domain_enable(const App& app, const std::string& argument, bool enable) {
   catalog.require_upgraded();
   const mysql::Value row[] = {enable ? "1" : "0", domain.id};
   connection->query("UPDATE virtual_domains SET enable = ? WHERE id = ?", row);
-  tell_daemons(app, {'@' + name});
+  tell_of_logins(app, {'@' + name});
   app.output.done(fmt::format("Domain {} is {}.", domain.name, enable ? "enabled" : "disabled: it counts as not ours"),
                   {{"name", domain.name}, {"enabled", enable}});
   return 0;

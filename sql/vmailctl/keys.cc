@@ -102,6 +102,15 @@ Domain require_own_domain(Catalog& catalog, const std::string& name) {
   return std::move(*domain);
 }
 
+bool is_login(Catalog& catalog, const std::string& typed, const std::string& address) {
+  const std::string key = directory::address_key(typed);
+  if (key == address) return true;
+  const auto at = key.rfind('@');
+  if (at == std::string::npos) return false;
+  const auto target = catalog.alias_target(key.substr(at + 1));
+  return target && directory::address_key(key.substr(0, at + 1) + *target) == address;
+}
+
 void refuse_existing_domain(Catalog& catalog, const std::string& name) {
   const auto there = catalog.domain(name);
   if (!there) return;

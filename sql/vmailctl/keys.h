@@ -25,6 +25,9 @@ std::string spelled(const std::string& key, const Domain& domain);
 // The domain, which must be one of ours; what to do otherwise.
 Domain require_own_domain(Catalog& catalog, const std::string& name);
 
+// Whether a login that was typed as `typed` is that of `address`: through an alias domain it is the one of the target.
+bool is_login(Catalog& catalog, const std::string& typed, const std::string& address);
+
 // Refusal when there is a domain of that name, of whatever kind.
 void refuse_existing_domain(Catalog& catalog, const std::string& name);
 

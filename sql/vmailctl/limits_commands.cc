@@ -7,12 +7,12 @@
 
 #include "shared/base/text.h"
 #include "shared/config/limit.h"
-#include "shared/directory/idn.h"
 #include "shared/directory/sql_usage_journal.h"
 #include "sql/vmailctl/app.h"
 #include "sql/vmailctl/catalog.h"
 #include "sql/vmailctl/daemons.h"
 #include "sql/vmailctl/keys.h"
+#include "sql/vmailctl/mail_queue.h"
 #include "sql/vmailctl/output.h"
 #include "sql/vmailctl/refusal.h"
 #include "sql/vmailctl/rules.h"
@@ -126,27 +126,6 @@ Json held_rows(mysql::Connection& connection, const std::string& login) {
   return rows;
 }
 
-// The login that sent a message which is on hold on this host, as the queue file has it; empty when there is none.
-std::string sender_of_held(const std::string& queue_id) {
-  const Ran seen = run_program({"postcat", "-qe", queue_id});
-  if (seen.status != 0) return {};
-  for (const auto& line : split(seen.output, '\n')) {
-    constexpr std::string_view kLogin = "named_attribute: sasl_username=";
-    if (line.starts_with(kLogin)) return line.substr(kLogin.size());
-  }
-  return {};
-}
-
-// Through an alias domain it is the login of the target.
-bool is_login(Catalog& catalog, const std::string& sender, const std::string& login) {
-  const std::string key = directory::address_key(sender);
-  if (key == login) return true;
-  const auto at = key.rfind('@');
-  if (at == std::string::npos) return false;
-  const auto target = catalog.alias_target(key.substr(at + 1));
-  return target && directory::address_key(key.substr(0, at + 1) + *target) == login;
-}
-
 // postsuper's verb on each message of the login that is held here.
 int settle_held(const App& app, const std::string& address, const char* flag, const char* done_word) {
   if (::geteuid() != 0) throw Refusal("only root may change Postfix's queue", "Run it as root.");
@@ -161,14 +140,12 @@ int settle_held(const App& app, const std::string& address, const char* flag, co
       elsewhere.push_back(message);
       continue;
     }
-    const bool known = !queue_id.empty() && std::all_of(queue_id.begin(), queue_id.end(), [](unsigned char c) {
-      return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-    });
-    const std::string sender = known ? sender_of_held(queue_id) : "";
-    if (!sender.empty() && !is_login(catalog, sender, login)) {
-      app.output.note(fmt::format("{} belongs to {} now, and is left alone", queue_id, printable(sender)));
+    const auto sender = logins_of({queue_id});
+    if (!sender.empty() && !is_login(catalog, sender.begin()->second, login)) {
+      app.output.note(
+          fmt::format("{} belongs to {} now, and is left alone", queue_id, printable(sender.begin()->second)));
     } else if (!sender.empty()) {
-      const Ran ran = run_program({"postsuper", flag, queue_id, "hold"});
+      const Ran ran = settle_message(flag, queue_id);
       if (ran.status != 0) {
         app.output.note("postsuper: " + printable(ran.errors, 400));
         failed.push_back(queue_id);

@@ -81,6 +81,14 @@ Secret read_secret_line(const std::string& prompt) {
   return secret;
 }
 
+Secret read_input_line() {
+  std::string line;
+  const bool got = read_line(line);
+  Secret secret = Secret::take(line);
+  if (!got) throw Refusal("no password was given", "Write it into standard input, as one line.");
+  return secret;
+}
+
 }  // namespace
 
 bool can_ask() {
@@ -104,15 +112,16 @@ Secret read_new_password(const config::Settings& settings, const std::string& ad
     const Secret again = read_secret_line("The same again: ");
     if (password.text() != again.text()) throw Refusal("the two passwords are not the same", "Nothing was changed.");
   } else {
-    std::string line;
-    const bool got = read_line(line);
-    password = Secret::take(line);
-    if (!got) throw Refusal("no password was given", "Write it into standard input, as one line.");
+    password = read_input_line();
   }
   if (const char* why = why_not_a_password(password.view(), settings.passwords.max_length)) {
     throw Refusal(fmt::format("this password cannot be used: {}", why), "Nothing was changed.");
   }
   return password;
+}
+
+Secret read_password(const std::string& question) {
+  return can_ask() ? read_secret_line(question) : read_input_line();
 }
 
 std::string ask(const std::string& question, const std::vector<std::string>& answers) {

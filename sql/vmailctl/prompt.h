@@ -16,6 +16,9 @@ bool can_ask();
 // empty, longer than passwords.max_length, not UTF-8, with control characters, or not the same twice.
 Secret read_new_password(const config::Settings& settings, const std::string& address);
 
+// One that there is already, asked for once. Refusal when none is given.
+Secret read_password(const std::string& question);
+
 // Why not, in words; nullptr when it is good. Split off for tests.
 const char* why_not_a_password(std::string_view password, std::size_t max_length);
 

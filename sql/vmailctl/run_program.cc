@@ -1,6 +1,9 @@
 #include "sql/vmailctl/run_program.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -8,15 +11,18 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
+#include "shared/base/text.h"
 #include "shared/base/unique_fd.h"
 #include "sql/vmailctl/refusal.h"
 
 namespace vmail::sql {
 namespace {
 
-constexpr std::size_t kMaxOutput = 1u << 20;
+constexpr std::size_t kMaxOutput = 64u << 20;
 
 class FileActions {
  public:
@@ -30,13 +36,20 @@ class FileActions {
   posix_spawn_file_actions_t actions_;
 };
 
-std::string read_all(int fd) {
-  std::string all;
+using Time = std::chrono::steady_clock::time_point;
+
+// Up to its end. False: that did not come in time.
+bool read_all(int fd, Time until, std::string& all) {
   char buffer[16384];
   for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    pollfd waiting{fd, POLLIN, 0};
+    const int ready = ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(0, left.count())));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) return false;
     const ssize_t got = ::read(fd, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return all;
+    if (got <= 0) return true;
     // What is over the limit is read all the same: a program whose pipe is full does not end.
     all.append(buffer, std::min(static_cast<std::size_t>(got), kMaxOutput - all.size()));
   }
@@ -44,7 +57,7 @@ std::string read_all(int fd) {
 
 }  // namespace
 
-Ran run_program(const std::vector<std::string>& arguments) {
+Ran run_program(const std::vector<std::string>& arguments, std::chrono::seconds patience) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw Refusal(std::string("pipe: ") + std::strerror(errno), "");
   const UniqueFd reader(ends[0]);
@@ -69,14 +82,28 @@ Ran run_program(const std::vector<std::string>& arguments) {
   }
   writer.reset();
   Ran ran;
-  ran.output = read_all(reader.get());
+  const Time until = std::chrono::steady_clock::now() + patience;
+  const bool in_time = read_all(reader.get(), until, ran.output);
+  if (!in_time) ::kill(child, SIGKILL);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
+  if (!in_time) {
+    throw Refusal(fmt::format("{} did not end within {} s, and was killed", arguments[0], patience.count()), "");
+  }
   ::lseek(errors.get(), 0, SEEK_SET);
-  ran.errors = read_all(errors.get());
+  read_all(errors.get(), until, ran.errors);
   ran.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return ran;
+}
+
+bool has_program(const std::string& name) {
+  const char* path = ::getenv("PATH");
+  std::string folders = std::string(path == nullptr ? "" : path) + ":/usr/sbin";
+  for (const auto& folder : split(folders, ':')) {
+    if (!folder.empty() && ::access((std::string(folder) + '/' + name).c_str(), X_OK) == 0) return true;
+  }
+  return false;
 }
 
 }  // namespace vmail::sql

@@ -160,6 +160,13 @@ std::unique_ptr<mysql::Connection> connect_to_server(const App& app) {
   return mysql::open_any(options);
 }
 
+std::unique_ptr<mysql::Connection> connect_within(const App& app, std::chrono::seconds patience) {
+  auto options = admin_options(app);
+  options.connect_timeout = std::min<std::chrono::milliseconds>(options.connect_timeout, patience);
+  options.read_timeout = patience;
+  return mysql::open_any(options);
+}
+
 int schema_init(const App& app, const std::string& from) {
   const auto hosts = hosts_of(app.settings, from);
   const auto connection = connect_to_server(app);

@@ -3,39 +3,19 @@
 #include <algorithm>
 
 #include "shared/base/text.h"
-#include "shared/password/password.h"
+#include "shared/mysql/secret_query.h"
 #include "sql/vmailctl/app.h"
+#include "sql/vmailctl/app_passwords.h"
 #include "sql/vmailctl/catalog.h"
-#include "sql/vmailctl/daemons.h"
+#include "sql/vmailctl/dovecot.h"
 #include "sql/vmailctl/keys.h"
+#include "sql/vmailctl/logins.h"
 #include "sql/vmailctl/mail_fate.h"
 #include "sql/vmailctl/prompt.h"
 #include "sql/vmailctl/refusal.h"
 
 namespace vmail::sql {
 namespace {
-
-User require_user(Catalog& catalog, const std::string& address) {
-  auto user = catalog.user(address);
-  if (user) return std::move(*user);
-  const std::string domain = address.substr(address.rfind('@') + 1);
-  if (!catalog.aliases_at(address).empty()) {
-    throw Refusal(fmt::format("{} is an alias, not a user", address), fmt::format("vmailctl alias show {}", address));
-  }
-  require_own_domain(catalog, domain);
-  throw Refusal(fmt::format("there is no user {}", address), fmt::format("vmailctl user list {}", domain));
-}
-
-// Hashes on the spot; the hash is wiped when the statement has run.
-void run_with_hash(const App& app, mysql::Connection& connection, const Secret& password, const std::string& sql,
-                   std::vector<mysql::Value> parameters, std::size_t hash_at) {
-  parameters[hash_at] = password::make_sha512_crypt(password, app.settings.passwords.rounds);
-  struct Wipe {
-    mysql::Value& value;
-    ~Wipe() { wipe(*value); }
-  } const wiped{parameters[hash_at]};
-  connection.query(sql, parameters);
-}
 
 // What stands at a new mailbox's address or in its place. `address`: as its row will spell it.
 void refuse_taken(const App& app, Catalog& catalog, const std::string& text, const Address& address, bool adopt_mail) {
@@ -96,11 +76,13 @@ int user_add(const App& app, const std::string& argument, bool adopt_mail) {
   const Address address{key.local, fold_case(domain.name)};
   refuse_taken(app, catalog, key.text(), address, adopt_mail);
 
-  const Secret password = read_new_password(app.settings, address.text());
-  run_with_hash(app, *connection, password,
-                "INSERT INTO virtual_users (domain_id, email, password, enable) VALUES (?, ?, ?, 1)",
-                {domain.id, address.text(), std::nullopt}, 2);
-  tell_daemons(app, {key.text()});
+  const Secret hash = hash_of(app, read_new_password(app.settings, address.text()));
+  // What a former owner of the address has left behind, whoever removed that one.
+  AppPasswordTable(*connection).remove_of(key.text());
+  mysql::query_with_secrets(*connection,
+                            "INSERT INTO virtual_users (password, domain_id, email, enable) VALUES (?, ?, ?, 1)",
+                            {hash.view()}, {domain.id, address.text()});
+  tell_of_logins(app, {key.text()});
   const std::string path = MailTree(app.settings).path(address);
   app.output.done(fmt::format("Added user {}; its mail goes to {}.", address.text(), path),
                   {{"added", address.text()}, {"path", path}});
@@ -161,13 +143,14 @@ int user_remove(const App& app, const std::string& argument, std::optional<MailF
   // Disabled first, so that nothing new comes in; the row goes last. Interrupted in between, the same command goes on.
   const mysql::Value id[] = {user->id};
   connection->query("UPDATE virtual_users SET enable = 0 WHERE id = ?", id);
-  tell_daemons(app, {address});
+  tell_of_logins(app, {address});
   Json result = {{"removed", user->address}};
   result.update(remover.remove(*user));
   // With its rules: the next owner of the address is to have none of its rights.
   rules.remove(own_rules);
+  AppPasswordTable(*connection).remove_of(address);
   connection->query("DELETE FROM virtual_users WHERE id = ?", id);
-  tell_daemons(app, {address});
+  tell_of_logins(app, {address});
   app.output.done(fmt::format("Removed user {}.{}", user->address, remover.summary()), result);
   return 0;
 }
@@ -180,7 +163,7 @@ int user_enable(const App& app, const std::string& argument, bool enable) {
   const User user = require_user(catalog, address);
   const mysql::Value row[] = {enable ? "1" : "0", user.id};
   connection->query("UPDATE virtual_users SET enable = ? WHERE id = ?", row);
-  tell_daemons(app, {address});
+  tell_of_logins(app, {address});
   app.output.done(fmt::format("User {} is {}.", user.address, enable ? "enabled" : "disabled: no login, no new mail"),
                   {{"address", user.address}, {"enabled", enable}});
   return 0;
@@ -193,9 +176,8 @@ int user_passwd(const App& app, const std::string& argument) {
   catalog.require_upgraded();
   const User user = require_user(catalog, address);
   const Secret password = read_new_password(app.settings, user.address);
-  run_with_hash(app, *connection, password, "UPDATE virtual_users SET password = ? WHERE id = ?",
-                {std::nullopt, user.id}, 0);
-  tell_daemons(app, {address});
+  change_password(app, *connection, user, password);
+  tell_of_logins(app, {address});
   app.output.done(fmt::format("The password of {} is changed.", user.address),
                   {{"address", user.address}, {"password", "changed"}});
   return 0;
