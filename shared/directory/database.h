@@ -1,6 +1,7 @@
 // What the directory asks of a database; a seam, so that tests can inject failure and delay.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "shared/base/secret.h"
 #include "shared/directory/domains.h"
 #include "shared/directory/feed.h"
+#include "shared/directory/mailbox_page.h"
 #include "shared/directory/row_set.h"
 #include "shared/directory/rows.h"
 
@@ -62,6 +64,8 @@ class Database {
   // All rows of all keys, in one statement.
   virtual void addresses(std::vector<std::string> keys, Instant deadline, Done<AddressRows> done) = 0;
   virtual void credentials(std::vector<std::string> keys, Instant deadline, Done<CredentialRows> done) = 0;
+  // Of all mailboxes those that are on, behind that id.
+  virtual void mailboxes(std::uint64_t after, Instant deadline, Done<MailboxPage> done) = 0;
   // One poll of the change feed. A schema without one is Found too, with the reason in `unavailable`.
   virtual void changes(FeedQuestion question, Instant deadline, Done<FeedAnswer> done) = 0;
   // All rows in one consistent view, which is taken after the call. Fails when they need more than `max_bytes`.

@@ -9,6 +9,7 @@
 // bounds of [directory].
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@
 #include "shared/base/secret.h"
 #include "shared/config/settings.h"
 #include "shared/directory/credentials.h"
+#include "shared/directory/mailbox_page.h"
 #include "shared/directory/rules.h"
 #include "shared/runtime/loop.h"
 
@@ -122,6 +124,10 @@ class Directory {
   // catch-all lead to; those with a send-as rule for it, its domain or "*". The extension is ignored. Folded, as logins
   // are spelled in the database; NotFound: there is none.
   Answer<AddressList> owners(std::string_view sender, Later<AddressList> later);
+
+  // The mailboxes that are on, in domains that are, behind the id `after`, of which the first page has 0. Always asked
+  // of the database: Found, or TempFail.
+  void mailboxes(std::uint64_t after, Later<MailboxPage> later);
 
   // The same from memory alone; a hit allocates nothing. `now` is the clock's: its reading is a good part of the time
   // that this takes, and the caller has done it.

@@ -79,6 +79,7 @@ struct Directory::State : std::enable_shared_from_this<State> {
   Answer<T> ask_domains(Recall recall, Later<T> later);
   void look_rule(const Domains& sets, RuleKind kind, std::string_view name, Outcome<AddressList>& outcome);
   bool climb(std::string_view name, const Domains& sets);
+  Outcome<MailboxPage> in_domains(Outcome<MailboxPage> found);
   Outcome<AddressList> owners(std::string_view sender, const Outcome<Expansion>& ends);
 
   template <class T>

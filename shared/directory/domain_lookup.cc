@@ -88,7 +88,33 @@ Outcome<AddressList> Directory::State::owners(std::string_view sender, const Out
   return outcome;
 }
 
+// Drops what is in no domain that is on.
+Outcome<MailboxPage> Directory::State::in_domains(Outcome<MailboxPage> found) {
+  if (!found.is_found()) return found;
+  const Domains* sets = domains->current(clock.now());
+  if (sets == nullptr) return Outcome<MailboxPage>::temp_fail("the domains are not known");
+  MailboxPage page = std::move(found).value();
+  std::erase_if(page.mailboxes, [&](const MailboxPage::Entry& entry) {
+    const auto* known = sets->find(a_label(std::string_view(entry.address).substr(entry.address.rfind('@') + 1)));
+    return known == nullptr || known->kind != DomainKind::Own;
+  });
+  return Outcome<MailboxPage>::found(std::move(page));
+}
+
 // ---- The class
+
+void Directory::mailboxes(std::uint64_t after, Later<MailboxPage> later) {
+  State& state = *state_;
+  if (state.stopped) {
+    return state.loop.post([later = std::move(later)]() mutable { later(Outcome<MailboxPage>::temp_fail(kStopping)); });
+  }
+  state.database->mailboxes(
+      after, state.clock.now() + state.settings.database.deadline,
+      [weak = std::weak_ptr(state_), later = std::move(later)](Outcome<MailboxPage> page) mutable {
+        const auto self = weak.lock();
+        later(self ? self->in_domains(std::move(page)) : Outcome<MailboxPage>::temp_fail(kStopping));
+      });
+}
 
 Recalled<DomainKind> Directory::recall_domain(std::string_view name, Instant now) {
   State& state = *state_;

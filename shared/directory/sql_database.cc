@@ -17,6 +17,8 @@ constexpr int kUnknownVersion = -1;
 constexpr std::size_t kFewKeys = 16;  // more than one address can have
 // Of the texts `changes` and `late-changes`.
 constexpr std::size_t kNotesLimit = 5000;
+// Of the text `mailboxes`.
+constexpr std::size_t kPageLimit = 200;
 
 // Of what is asked in the background one thread may be at work for long, with everything; the others are for the polls.
 mysql::Pool::Limits background_limits(mysql::Pool::Limits limits) {
@@ -270,6 +272,18 @@ void SqlDatabase::credentials(std::vector<std::string> keys, Instant deadline, D
       "credentials", deadline,
       [schema = schema_, keys = std::move(keys)](mysql::Connection& connection) {
         return read_credentials(keys, schema->rows(connection, "credentials", spellings(keys)));
+      },
+      std::move(done));
+}
+
+void SqlDatabase::mailboxes(std::uint64_t after, Instant deadline, Done<MailboxPage> done) {
+  lookups_.ask<MailboxPage>(
+      "mailboxes", deadline,
+      [schema = schema_, after](mysql::Connection& connection) {
+        const auto rows = connection.query(schema->preset.text("mailboxes", 0), std::vector<mysql::Value>{std::to_string(after)}).rows;
+        MailboxPage page = read_mailboxes(rows);
+        page.more = rows.size() >= kPageLimit && page.last > after;
+        return page;
       },
       std::move(done));
 }

@@ -26,6 +26,7 @@ class SqlDatabase final : public Database {
   void domains(Instant deadline, Done<std::shared_ptr<const Domains>> done) override;
   void addresses(std::vector<std::string> keys, Instant deadline, Done<AddressRows> done) override;
   void credentials(std::vector<std::string> keys, Instant deadline, Done<CredentialRows> done) override;
+  void mailboxes(std::uint64_t after, Instant deadline, Done<MailboxPage> done) override;
   void changes(FeedQuestion question, Instant deadline, Done<FeedAnswer> done) override;
   void everything(std::size_t max_bytes, Instant deadline, Done<Everything> done) override;
   void prune(Instant deadline, Done<bool> done) override;

@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "shared/base/address.h"
 #include "shared/base/text.h"
 #include "shared/directory/idn.h"
 
@@ -201,6 +202,17 @@ CredentialRows read_credentials(const std::vector<std::string>& keys, std::vecto
     if (!row.exists) row = CredentialRow{};
   }
   return result;
+}
+
+MailboxPage read_mailboxes(const std::vector<mysql::Row>& rows) {
+  MailboxPage page;
+  for (const auto& row : rows) {
+    page.last = parse_number(row.at(0).value_or("")).value_or(page.last);
+    if (!row.at(1) || !is_on(row.at(2))) continue;
+    // What is no address is nobody's mailbox.
+    if (const auto address = parse_address(*row[1])) page.mailboxes.push_back({page.last, address->text()});
+  }
+  return page;
 }
 
 std::shared_ptr<Domains> read_domains(const std::vector<mysql::Row>& rows, int schema_version) {

@@ -11,6 +11,7 @@
 
 #include "shared/directory/domains.h"
 #include "shared/directory/feed.h"
+#include "shared/directory/mailbox_page.h"
 #include "shared/directory/rows.h"
 #include "shared/mysql/connection.h"
 
@@ -27,6 +28,8 @@ bool is_on(const std::optional<Cell>& enable) {
 // so.
 AddressRows read_addresses(const std::vector<std::string>& keys, std::vector<mysql::Row> rows);
 CredentialRows read_credentials(const std::vector<std::string>& keys, std::vector<mysql::Row> rows);
+// From id, address and enable; whether there is more is left open.
+MailboxPage read_mailboxes(const std::vector<mysql::Row>& rows);
 std::shared_ptr<Domains> read_domains(const std::vector<mysql::Row>& rows, int schema_version);
 // From kind, name and value.
 std::shared_ptr<const Rules> read_rules(const std::vector<mysql::Row>& rows);

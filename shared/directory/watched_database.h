@@ -31,6 +31,9 @@ class WatchedDatabase final : public Database {
   void credentials(std::vector<std::string> keys, Instant deadline, Done<CredentialRows> done) override {
     database_->credentials(std::move(keys), deadline, watched(std::move(done)));
   }
+  void mailboxes(std::uint64_t after, Instant deadline, Done<MailboxPage> done) override {
+    database_->mailboxes(after, deadline, watched(std::move(done)));
+  }
   void changes(FeedQuestion question, Instant deadline, Done<FeedAnswer> done) override {
     database_->changes(std::move(question), deadline, watched(std::move(done)));
   }

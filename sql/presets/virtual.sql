@@ -58,6 +58,10 @@ SELECT CONVERT(email USING utf8mb4), 1, CONVERT(hash USING utf8mb4), selector, s
 0, not_after, NULL, 0, id, label
 FROM virtual_app_passwords WHERE enable = 1 AND email IN (:keys);
 
+-- name: mailboxes
+-- id, address, enable: all rows behind an id, in their order; 200 mean that there may be more
+SELECT id, CONVERT(email USING utf8mb4), enable FROM virtual_users WHERE id > CAST(? AS UNSIGNED) ORDER BY id LIMIT 200;
+
 -- name: everything
 -- kind, id, address, enable, destination: all rows that `addresses` could find
 SELECT 'user', id, CONVERT(email USING utf8mb4), enable, NULL FROM virtual_users

@@ -81,6 +81,15 @@ class FakeDatabase final : public Database {
     answer<CredentialRows>(read_credentials(keys, tables_->credentials), std::move(done));
     tables_->down = before;
   }
+  void mailboxes(std::uint64_t after, Instant, Done<MailboxPage> done) override {
+    std::vector<mysql::Row> rows;
+    for (const auto& row : tables_->addresses) {
+      if (row[0] == "user" && std::stoull(*row[1]) > after && rows.size() < 3) rows.push_back({row[1], row[2], row[3]});
+    }
+    MailboxPage page = read_mailboxes(rows);
+    page.more = rows.size() == 3;
+    answer<MailboxPage>(std::move(page), std::move(done));
+  }
   void changes(FeedQuestion question, Instant, Done<FeedAnswer> done) override {
     ++tables_->polls;
     FeedAnswer feed;
