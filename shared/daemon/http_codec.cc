@@ -29,6 +29,8 @@ std::string_view reason(int status) {
       return "OK";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
     case 404:
       return "Not Found";
     case 405:
@@ -53,6 +55,11 @@ bool Decoder::refuse(int status, std::string_view why) {
 
 Decoder::Event Decoder::feed(std::string_view bytes) {
   for (const char c : bytes) {
+    if (in_body_) {
+      request_.body += c;
+      if (request_.body.size() == *length_) return Event::Request;
+      continue;
+    }
     if (++size_ > kMaxRequest) {
       refuse(431, "the request is longer than 8192 bytes");
       return Event::Refused;
@@ -64,7 +71,12 @@ Decoder::Event Decoder::feed(std::string_view bytes) {
     // A line may end without its CR (RFC 9112 section 2.2).
     if (!line_.empty() && line_.back() == '\r') line_.pop_back();
     if (line_.empty() && begun_) {
-      if (hosts_ == 1 || (hosts_ == 0 && !wants_host_)) return Event::Request;
+      if (hosts_ == 1 || (hosts_ == 0 && !wants_host_)) {
+        in_body_ = length_.value_or(0) > 0;
+        line_.clear();
+        if (in_body_) continue;
+        return Event::Request;
+      }
       refuse(400, "a request names its host, once");  // RFC 9112 section 3.2
       return Event::Refused;
     }
@@ -107,6 +119,8 @@ bool Decoder::take_request_line() {
   }
   request_.method = method;
   request_.path = target.substr(0, target.find('?'));
+  target.remove_prefix(std::min(request_.path.size() + 1, target.size()));
+  request_.query = target;
   return true;
 }
 
@@ -123,8 +137,19 @@ bool Decoder::take_field() {
   const std::string_view name = line.substr(0, colon);
   const std::string_view value = trim(line.substr(colon + 1));
   if (equal_ignoring_ascii_case(name, "host")) ++hosts_;
-  const bool has_length = equal_ignoring_ascii_case(name, "content-length") && value != "0";
-  if (has_length || equal_ignoring_ascii_case(name, "transfer-encoding")) return refuse(413, "no body is taken here");
+  if (!kept_field_.empty() && equal_ignoring_ascii_case(name, kept_field_)) request_.field = value;
+  if (equal_ignoring_ascii_case(name, "transfer-encoding")) return refuse(413, "no body is taken here");
+  return !equal_ignoring_ascii_case(name, "content-length") || take_length(value);
+}
+
+// RFC 9112 section 6.3; twice the same length is one.
+bool Decoder::take_length(std::string_view value) {
+  const auto length = parse_number(value);
+  if (!length || (length_ && *length_ != *length)) return refuse(400, "the length of the body is no number");
+  if (*length > max_body_) {
+    return refuse(413, max_body_ == 0 ? "no body is taken here" : "the body is longer than is taken here");
+  }
+  length_ = length;
   return true;
 }
 

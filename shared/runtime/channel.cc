@@ -128,10 +128,13 @@ bool Channel::put(std::string_view& bytes) {
 
 void Channel::flush() {
   if (state_ == State::Closed) return;
+  const bool waited = !out_.empty();
   std::string_view rest = out_;
   if (!put(rest)) return abort();
   out_.erase(0, out_.size() - rest.size());
+  const bool taken = waited && out_.empty() && session_ && state_ == State::Open;
   go_on();
+  if (taken) call([](Session& session) { session.on_sent(); });
 }
 
 // Waits for what is to come next.

@@ -34,6 +34,8 @@ class Session : public std::enable_shared_from_this<Session> {
   virtual void on_end_of_input() = 0;
   // The daemon is to end: answer what is in flight, then close; at once when idle.
   virtual void on_drain() = 0;
+  // What the peer had left unread has all been taken: for a session that has more than one reply's worth to say.
+  virtual void on_sent() {}
 };
 
 class Channel : public std::enable_shared_from_this<Channel> {
@@ -49,6 +51,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // Queued, and written out when the session's call returns; a session that has been closed sends nothing.
   // A peer that leaves more than 1 MiB unread is cut off.
   void send(std::string_view bytes);
+  // Outside the session's calls: nothing waits to be taken by the peer. Otherwise on_sent() follows.
+  bool all_sent() const { return out_.empty(); }
   // A session that waits for an answer stops its input, so that a peer cannot pile up requests.
   void pause();
   void resume();

@@ -102,6 +102,31 @@ TEST_CASE("requests that are refused") {
   }
 }
 
+TEST_CASE("a body, where one is taken, and the one field that is kept") {
+  const auto say = [](const std::string& fields, const std::string& body, std::size_t step) {
+    Decoder decoder(5, "X-Key");
+    const std::string bytes = "POST /a?b=c HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n" + body;
+    for (std::size_t at = 0; at < bytes.size(); at += step) {
+      const auto event = decoder.feed(std::string_view(bytes).substr(at, step));
+      if (event == Decoder::Event::Refused) return std::to_string(decoder.status());
+      const Request& request = decoder.request();
+      if (event == Decoder::Event::Request) return request.query + ' ' + request.field + ' ' + request.body;
+    }
+    return std::string("more");
+  };
+  for (const std::size_t step : {1u, 3u, 1000u}) {
+    CAPTURE(step);
+    CHECK(say("x-key: k\r\nContent-Length: 5\r\n", "hello", step) == "b=c k hello");
+    CHECK(say("Content-Length: 2\r\nContent-Length: 2\r\n", "hello", step) == "b=c  he");
+    CHECK(say("Content-Length: 5\r\n", "hell", step) == "more");
+    CHECK(say("", "hello", step) == "b=c  ");
+    CHECK(say("Content-Length: 6\r\n", "hello!", step) == "413");
+    CHECK(say("Content-Length: 2\r\nContent-Length: 3\r\n", "hello", step) == "400");
+    CHECK(say("Content-Length: -1\r\n", "", step) == "400");
+    CHECK(say("Transfer-Encoding: chunked\r\n", "", step) == "413");
+  }
+}
+
 TEST_CASE("a request has a limit") {
   const std::string start = "GET / HTTP/1.1\r\nHost: x\r\nX: ";
   const std::string end = "\r\n\r\n";
