@@ -73,4 +73,9 @@ Outcome<Account> Accounts::account(const directory::Mailbox& mailbox) const {
   return Outcome<Account>::found({mailbox.address(), base_ + '/' + *path, uid_, gid_});
 }
 
+Outcome<Account> Accounts::account(const Outcome<directory::Mailbox>& mailbox) const {
+  if (!mailbox.is_found()) return Outcome<Account>::without_value(mailbox);
+  return account(mailbox.value());
+}
+
 }  // namespace vmail::auth

@@ -27,6 +27,7 @@ class Accounts {
 
   // TempFail for a mailbox whose name cannot be that of a folder.
   Outcome<Account> account(const directory::Mailbox& mailbox) const;
+  Outcome<Account> account(const Outcome<directory::Mailbox>& mailbox) const;
 
  private:
   std::string base_;

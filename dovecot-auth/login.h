@@ -47,6 +47,7 @@ struct Questions {
   std::function<directory::Answer<directory::Mailbox>(std::string_view address,
                                                       directory::Later<directory::Mailbox> later)>
       mailbox;
+  std::function<void(std::uint64_t after, directory::Later<directory::MailboxPage> later)> mailboxes;
   std::function<void(std::uint64_t app_password, std::string ip)> note_use;
   std::function<void(std::string login, Secret before, Secret after)> replace_hash;
   std::function<void(std::string login, Secret hash, Secret scram)> keep_scram;

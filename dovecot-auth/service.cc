@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <thread>
 
+#include "dovecot-auth/master/session.h"
 #include "dovecot-auth/postfix/session.h"
+#include "dovecot-auth/saslauthd/session.h"
 #include "shared/config/config.h"
 #include "shared/config/secret_file.h"
 #include "shared/directory/control.h"
@@ -72,6 +74,9 @@ AuthService::AuthService(Loop& loop, const config::Settings& settings)
   questions_.keep_scram = [this](std::string login, Secret hash, Secret scram) {
     directory_.keep_scram(std::move(login), std::move(hash), std::move(scram));
   };
+  questions_.mailboxes = [this](std::uint64_t after, directory::Later<directory::MailboxPage> later) {
+    directory_.mailboxes(after, std::move(later));
+  };
 }
 
 std::vector<daemon::Endpoint> AuthService::endpoints() {
@@ -101,8 +106,23 @@ std::vector<daemon::Endpoint> AuthService::endpoints() {
   credentials.admit = [peers = credentials_peers(settings_.auth)](const Peer& peer) {
     return peer.local && std::find(peers.begin(), peers.end(), peer.uid) != peers.end();
   };
-  return {std::move(auth), verify_endpoint("verify", settings_.auth.verify, verify::Scope::Verify),
-          std::move(credentials)};
+
+  daemon::Endpoint userdb;
+  userdb.name = "userdb";
+  if (!settings_.auth.userdb.empty()) userdb.listen = {"unix:" + settings_.auth.userdb};
+  userdb.max_connections = settings_.auth.max_connections;
+  userdb.open = [this](Channel& channel) {
+    return std::make_shared<master::MasterSession>(channel, questions_, accounts_);
+  };
+
+  daemon::Endpoint mux;
+  mux.name = "mux";
+  if (!settings_.auth.mux.empty()) mux.listen = {"unix:" + settings_.auth.mux};
+  mux.max_connections = settings_.auth.max_connections;
+  mux.open = [this](Channel& channel) { return std::make_shared<saslauthd::MuxSession>(channel, logins_); };
+
+  return {std::move(userdb), std::move(mux), std::move(auth),
+          verify_endpoint("verify", settings_.auth.verify, verify::Scope::Verify), std::move(credentials)};
 }
 
 void AuthService::reload(const config::Settings& settings) {
@@ -115,7 +135,7 @@ void AuthService::reload(const config::Settings& settings) {
   if (before.listen != after.listen || before.networks != after.networks || before.verify != after.verify ||
       before.credentials != after.credentials || before.credentials_peers != after.credentials_peers ||
       before.max_connections != after.max_connections || before.hash_threads != after.hash_threads ||
-      before.hash_queue != after.hash_queue) {
+      before.hash_queue != after.hash_queue || before.userdb != after.userdb || before.mux != after.mux) {
     log::warning("settings of [auth] have changed; they take effect when vmail-authd is restarted");
   }
 }

@@ -54,7 +54,12 @@ int connect_to(const char* path, long long deadline_ms, const char** why) {
   return fd;
 }
 
-bool send_all(int fd, const char* text, size_t size, long long deadline_ms, const char** why) {
+bool has_hung_up(int error) {
+  return error == EPIPE || error == ECONNRESET;
+}
+
+// `gone`: the peer has hung up before it got, or answered, the request.
+bool send_all(int fd, const char* text, size_t size, long long deadline_ms, const char** why, bool* gone) {
   while (size > 0) {
     const ssize_t sent = send(fd, text, size, MSG_NOSIGNAL);
     if (sent > 0) {
@@ -66,6 +71,7 @@ bool send_all(int fd, const char* text, size_t size, long long deadline_ms, cons
         return false;
       }
     } else if (errno != EINTR) {
+      *gone = has_hung_up(errno);
       *why = strerror(errno);
       return false;
     }
@@ -73,7 +79,7 @@ bool send_all(int fd, const char* text, size_t size, long long deadline_ms, cons
   return true;
 }
 
-long read_line(int fd, char* reply, size_t capacity, long long deadline_ms, const char** why) {
+long read_line(int fd, char* reply, size_t capacity, long long deadline_ms, const char** why, bool* gone) {
   size_t size = 0;
   while (size < capacity) {
     const ssize_t got = recv(fd, reply + size, capacity - size, 0);
@@ -85,6 +91,7 @@ long read_line(int fd, char* reply, size_t capacity, long long deadline_ms, cons
         return end - reply;
       }
     } else if (got == 0) {
+      *gone = size == 0;
       *why = "it hung up without an answer";
       return -1;
     } else if (errno == EAGAIN) {
@@ -93,12 +100,19 @@ long read_line(int fd, char* reply, size_t capacity, long long deadline_ms, cons
         return -1;
       }
     } else if (errno != EINTR) {
+      *gone = size == 0 && has_hung_up(errno);
       *why = strerror(errno);
       return -1;
     }
   }
   *why = "its answer is too long";
   return -1;
+}
+
+// Nothing is there to be read, not even the end: the next thing that comes is the answer to the next request.
+bool is_quiet(int fd) {
+  char byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 }  // namespace
@@ -109,13 +123,37 @@ long long now_ms() {
   return static_cast<long long>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
 }
 
+long Connection::ask(const char* socket_path, const char* request, size_t size, char* reply, size_t capacity,
+                     long long deadline_ms, const char** why) {
+  if (fd_ >= 0 && (owner_ != getpid() || !is_quiet(fd_))) close();
+  for (;;) {
+    const bool kept = fd_ >= 0;
+    if (!kept) {
+      fd_ = connect_to(socket_path, deadline_ms, why);
+      if (fd_ < 0) return -1;
+      owner_ = getpid();
+    }
+    bool gone = false;
+    long length = -1;
+    if (send_all(fd_, request, size, deadline_ms, why, &gone)) {
+      length = read_line(fd_, reply, capacity, deadline_ms, why, &gone);
+    }
+    if (length >= 0) return length;
+    close();
+    if (!kept || !gone) return -1;
+  }
+}
+
+void Connection::close() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
 long ask(const char* socket_path, const char* request, size_t size, char* reply, size_t capacity, long long deadline_ms,
          const char** why) {
-  const int fd = connect_to(socket_path, deadline_ms, why);
-  if (fd < 0) return -1;
-  long length = -1;
-  if (send_all(fd, request, size, deadline_ms, why)) length = read_line(fd, reply, capacity, deadline_ms, why);
-  close(fd);
+  Connection connection;
+  const long length = connection.ask(socket_path, request, size, reply, capacity, deadline_ms, why);
+  connection.close();
   return length;
 }
 

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dovecot-auth/client/answer.h"
 #include "dovecot-auth/client/ask.h"
 #include "dovecot-auth/verify/protocol.h"
 #include "dovecot-auth/wire/tabs.h"
@@ -114,6 +115,7 @@ size_t build_request(Mode mode, size_t input_size) {
   put_from_environment(writer, "service", "SERVICE");
   put_from_environment(writer, "rip", "TCPREMOTEIP");
   put_from_environment(writer, "session", "AUTH_SESSION");
+  if (mode == Mode::Credentials) put_from_environment(writer, "scheme", "SCHEME");
   writer.end_line();
   if (!writer.ok()) fail("user name, password and what else Dovecot told are too long together");
   return writer.size();
@@ -128,6 +130,7 @@ size_t build_output(Mode mode, tabs::Field* fields, size_t count) {
     if (const char* home = tabs::value_of(fields[i], "home")) writer.field("userdb_home", home);
     if (const char* uid = tabs::value_of(fields[i], "uid")) writer.field("userdb_uid", uid);
     if (const char* gid = tabs::value_of(fields[i], "gid")) writer.field("userdb_gid", gid);
+    if (const char* networks = tabs::value_of(fields[i], "allow_nets")) writer.field("allow_nets", networks);
     if (mode != Mode::Credentials) continue;
     if (const char* password = tabs::value_of(fields[i], "password")) writer.field("password", password);
   }
@@ -168,12 +171,15 @@ int main(int argc, char** argv) {
   }
 
   tabs::Field fields[protocol::kMaxFields];
-  const size_t count = tabs::split(secrets.reply, static_cast<size_t>(length), fields, protocol::kMaxFields);
-  if (count <= protocol::kMaxFields && strcmp(fields[0].text, protocol::kOk) == 0) {
-    write_output(build_output(mode, fields, count));
-    finish(mode == Mode::Verify ? 0 : 2);
+  const auto answer = client::read_answer(secrets.reply, static_cast<size_t>(length), fields, protocol::kMaxFields);
+  switch (answer.status) {
+    case client::Answer::Ok:
+      write_output(build_output(mode, fields, answer.fields));
+      finish(mode == Mode::Verify ? 0 : 2);
+    case client::Answer::No:
+      finish(mode == Mode::Verify ? 1 : 3);
+    case client::Answer::Temporary:
+      break;
   }
-  if (count == 1 && strcmp(fields[0].text, protocol::kNo) == 0) finish(mode == Mode::Verify ? 1 : 3);
-  const char* reason = count == 2 ? tabs::value_of(fields[1], "reason") : nullptr;
-  fail("temporary failure: %s", reason != nullptr ? reason : "vmail-authd gave an answer of another version");
+  fail("temporary failure: %s", answer.reason);
 }

@@ -1,11 +1,10 @@
 #include "dovecot-auth/postfix/codec.h"
 
 #include <array>
-#include <limits>
 
+#include "dovecot-auth/wire/reply.h"
 #include "dovecot-auth/wire/tabs.h"
 #include "shared/base/base64.h"
-#include "shared/base/text.h"
 
 namespace vmail::auth::postfix {
 namespace {
@@ -34,9 +33,7 @@ Response decode(std::string_view base64) {
 
 std::optional<std::uint32_t> parse_id(const Line& line) {
   if (line.count < 2) return std::nullopt;
-  const auto id = parse_number(line.at(1));
-  if (!id || *id > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
-  return static_cast<std::uint32_t>(*id);
+  return parse_request_id(line.at(1));
 }
 
 Event parse_auth(const Line& line) {
@@ -81,21 +78,6 @@ Event parse_line(std::span<char> text) {
   return NeedMore{};
 }
 
-// `content`: bytes of what the reply carries, each of which may need two.
-template <class Fill>
-std::string reply(std::size_t content, Fill fill) {
-  std::string buffer(64 + 2 * content, '\0');
-  tabs::Writer writer(buffer.data(), buffer.size());
-  fill(writer);
-  writer.end_line();
-  buffer.resize(writer.size());
-  return buffer;
-}
-
-void put(tabs::Writer& writer, const char* key, std::string_view value) {
-  writer.field(key, value.data(), value.size());
-}
-
 }  // namespace
 
 Event Decoder::next() {
@@ -125,7 +107,7 @@ std::string handshake(std::uint32_t pid, std::uint64_t connection, std::string_v
 }
 
 std::string ok(std::uint32_t id, std::string_view user) {
-  return reply(user.size(), [&](tabs::Writer& writer) {
+  return reply_line(user.size(), [&](tabs::Writer& writer) {
     writer.word("OK");
     writer.word(std::to_string(id).c_str());
     put(writer, "user", user);
@@ -133,7 +115,7 @@ std::string ok(std::uint32_t id, std::string_view user) {
 }
 
 std::string go_on(std::uint32_t id, std::string_view challenge) {
-  return reply(challenge.size(), [&](tabs::Writer& writer) {
+  return reply_line(challenge.size(), [&](tabs::Writer& writer) {
     writer.word("CONT");
     writer.word(std::to_string(id).c_str());
     writer.word(base64_encode(challenge).c_str());
@@ -141,7 +123,7 @@ std::string go_on(std::uint32_t id, std::string_view challenge) {
 }
 
 std::string fail(std::uint32_t id, std::string_view user, std::string_view reason) {
-  return reply(user.size() + reason.size(), [&](tabs::Writer& writer) {
+  return reply_line(user.size() + reason.size(), [&](tabs::Writer& writer) {
     writer.word("FAIL");
     writer.word(std::to_string(id).c_str());
     if (!user.empty()) put(writer, "user", user);

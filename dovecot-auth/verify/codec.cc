@@ -4,8 +4,7 @@
 
 #include <array>
 
-#include "dovecot-auth/verify/protocol.h"
-#include "dovecot-auth/wire/tabs.h"
+#include "dovecot-auth/wire/reply.h"
 #include "shared/base/text.h"
 
 namespace vmail::auth::verify {
@@ -16,12 +15,9 @@ constexpr std::size_t kMaxReason = 512;
 Request::Kind kind_of(std::string_view command) {
   if (command == protocol::kVerify) return Request::Kind::Verify;
   if (command == protocol::kUserdb) return Request::Kind::Userdb;
+  if (command == protocol::kList) return Request::Kind::List;
   if (command == protocol::kCredentials) return Request::Kind::Credentials;
   return Request::Kind::Unknown;
-}
-
-void put(tabs::Writer& writer, const char* key, std::string_view value) {
-  writer.field(key, value.data(), value.size());
 }
 
 }  // namespace
@@ -43,6 +39,8 @@ Request parse_request(std::span<char> line) {
     if (const auto service = value("service"); !service.empty()) request.service = service;
     if (const auto rip = value("rip"); !rip.empty()) request.remote_ip = rip;
     if (const auto session = value("session"); !session.empty()) request.session = session;
+    if (const auto scheme = value("scheme"); !scheme.empty()) request.scheme = scheme;
+    if (const auto after = parse_number(value("after"))) request.after = *after;
   }
   return request;
 }
@@ -56,11 +54,26 @@ Secret ok(const Reply& reply) {
   put(writer, "uid", std::to_string(reply.uid));
   put(writer, "gid", std::to_string(reply.gid));
   if (!reply.password.empty()) put(writer, "password", reply.password);
+  if (!reply.allow_nets.empty()) put(writer, "allow_nets", reply.allow_nets);
   writer.end_line();
   Secret line = writer.ok() ? Secret(std::string_view(writer.data(), writer.size()))
                             : Secret(temp("the reply would be longer than a line may be"));
   explicit_bzero(buffer.data(), buffer.size());
   return line;
+}
+
+bool ListReply::add(std::string_view user) {
+  // Each byte may need two, and the end its room.
+  constexpr std::size_t kEnd = 32;
+  if (writer_.size() + 2 * user.size() + sizeof "\tuser=" + kEnd > buffer_.size()) return false;
+  put(writer_, "user", user);
+  return true;
+}
+
+std::string ListReply::finish(std::optional<std::uint64_t> after) {
+  if (after) put(writer_, "after", std::to_string(*after));
+  writer_.end_line();
+  return {writer_.data(), writer_.size()};
 }
 
 std::string no() {

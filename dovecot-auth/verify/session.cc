@@ -1,7 +1,5 @@
 #include "dovecot-auth/verify/session.h"
 
-#include <string.h>
-
 #include "dovecot-auth/verify/protocol.h"
 #include "shared/base/text.h"
 #include "shared/runtime/log.h"
@@ -9,14 +7,12 @@
 namespace vmail::auth::verify {
 namespace {
 
-constexpr auto kLineDeadline = std::chrono::seconds(10);
-
 // The four outcomes as this protocol spells them.
 Secret reply_to(const Outcome<Account>& outcome, std::string_view password = {}) {
   switch (outcome.status()) {
     case Status::Found: {
       const Account& account = outcome.value();
-      return ok({account.user, account.home, account.uid, account.gid, password});
+      return ok({account.user, account.home, account.uid, account.gid, password, {}});
     }
     case Status::NotFound:
     case Status::Disabled:
@@ -27,65 +23,34 @@ Secret reply_to(const Outcome<Account>& outcome, std::string_view password = {})
   return Secret(temp(outcome.reason()));
 }
 
-Outcome<Account> account_of(const Accounts& accounts, const Outcome<directory::Mailbox>& mailbox) {
-  if (!mailbox.is_found()) return Outcome<Account>::without_value(mailbox);
-  return accounts.account(mailbox.value());
-}
-
 }  // namespace
 
 VerifySession::VerifySession(Channel& channel, const Services& services, Scope scope)
-    : channel_(channel), services_(services), scope_(scope), lines_(protocol::kMaxLine) {}
+    : LineSession(channel, protocol::kMaxLine, "verify"), services_(services), scope_(scope) {}
 
-void VerifySession::on_bytes(std::string_view bytes) {
-  lines_.feed(bytes);
-  proceed();
+void VerifySession::say_too_long() {
+  channel_.send(temp("the request is too long"));
 }
 
-void VerifySession::on_end_of_input() {
-  on_drain();
-}
-
-void VerifySession::on_drain() {
-  ending_ = true;
-  if (!busy_) channel_.close();
-}
-
-void VerifySession::proceed() {
-  while (!busy_ && channel_.is_open()) {
-    std::span<char> line;
-    switch (lines_.next(line)) {
-      case LineBuffer::State::NeedMore:
-        if (lines_.empty()) return channel_.clear_deadline();
-        return channel_.set_deadline(kLineDeadline, "it did not send the rest of its request");
-      case LineBuffer::State::TooLong:
-        log::warning("verify: {}: closed: a request of more than {} bytes", channel_.peer().address,
-                     protocol::kMaxLine);
-        channel_.send(temp("the request is too long"));
-        return channel_.close();
-      case LineBuffer::State::Line:
-        handle(parse_request(line));
-        explicit_bzero(line.data(), line.size());
-    }
-  }
-}
-
-void VerifySession::handle(Request request) {
-  channel_.clear_deadline();
+void VerifySession::handle(std::span<char> line) {
+  Request request = parse_request(line);
   const bool for_this_socket = (scope_ == Scope::Credentials) == (request.kind == Request::Kind::Credentials);
   if (request.kind == Request::Kind::Unknown || !for_this_socket) {
-    log::warning("verify: {}: closed: a request that this socket does not answer", channel_.peer().address);
     channel_.send(temp("this socket does not answer such a request"));
-    return channel_.close();
+    return refuse("a request that this socket does not answer");
   }
-  busy_ = true;
-  channel_.pause();
-  if (request.kind == Request::Kind::Verify) {
-    verify(std::move(request));
-  } else if (request.kind == Request::Kind::Userdb) {
-    userdb(request.user);
-  } else {
-    credentials(request.user);
+  begin();
+  switch (request.kind) {
+    case Request::Kind::Verify:
+      return verify(std::move(request));
+    case Request::Kind::Userdb:
+      return userdb(request.user);
+    case Request::Kind::List:
+      return list(request.after);
+    case Request::Kind::Credentials:
+      return credentials(request.user, request.scheme);
+    case Request::Kind::Unknown:
+      break;
   }
 }
 
@@ -95,7 +60,7 @@ void VerifySession::verify(Request&& request) {
   services_.logins.check(std::move(attempt),
                          [this, weak = weak_from_this()](const LoginOutcome& outcome, std::string_view) {
                            if (const auto self = weak.lock()) {
-                             answer(reply_to(account_of(services_.accounts, outcome)).view());
+                             answer(reply_to(services_.accounts.account(outcome)).view());
                              proceed();
                            }
                          });
@@ -113,27 +78,51 @@ void VerifySession::userdb(const std::string& user) {
 }
 
 void VerifySession::userdb_known(const std::string& user, const Outcome<directory::Mailbox>& mailbox) {
-  const auto account = account_of(services_.accounts, mailbox);
+  const auto account = services_.accounts.account(mailbox);
   if (account.is_temp_fail()) {
     log::warning("userdb user={} result=tempfail reason={}", printable(user), account.reason());
   }
   answer(reply_to(account).view());
 }
 
-void VerifySession::credentials(const std::string& user) {
+void VerifySession::list(std::uint64_t after) {
+  services_.questions.mailboxes(after, [this, weak = weak_from_this()](const Outcome<directory::MailboxPage>& page) {
+    if (const auto self = weak.lock()) {
+      listed(page);
+      proceed();
+    }
+  });
+}
+
+void VerifySession::listed(const Outcome<directory::MailboxPage>& page) {
+  if (!page.is_found()) {
+    log::warning("list result=tempfail reason={}", page.reason());
+    return answer(temp(page.reason()));
+  }
+  ListReply reply;
+  std::uint64_t last = 0;
+  for (const auto& mailbox : page.value().mailboxes) {
+    if (!reply.add(mailbox.address)) return answer(reply.finish(last));
+    last = mailbox.id;
+  }
+  answer(reply.finish(page.value().more ? std::optional(page.value().last) : std::nullopt));
+}
+
+void VerifySession::credentials(const std::string& user, const std::string& scheme) {
   const auto known = services_.questions.credentials(
       user, directory::Freshness::Cached,
-      [this, weak = weak_from_this(), user](const Outcome<directory::Credentials>& later) {
+      [this, weak = weak_from_this(), user, scheme](const Outcome<directory::Credentials>& later) {
         if (const auto self = weak.lock()) {
-          credentials_known(user, later);
+          credentials_known(user, scheme, later);
           proceed();
         }
       });
-  if (known) credentials_known(user, *known);
+  if (known) credentials_known(user, scheme, *known);
 }
 
 // That a hash has left the daemon is worth a line each time.
-void VerifySession::credentials_known(const std::string& user, const Outcome<directory::Credentials>& credentials) {
+void VerifySession::credentials_known(const std::string& user, const std::string&,
+                                      const Outcome<directory::Credentials>& credentials) {
   auto account = Outcome<Account>::not_found();
   Secret hash;
   if (credentials.is_found()) {
@@ -151,13 +140,6 @@ void VerifySession::credentials_known(const std::string& user, const Outcome<dir
               account.is_found() ? "ok" : "failed");
   }
   answer(reply_to(account, hash.view()).view());
-}
-
-void VerifySession::answer(std::string_view line) {
-  channel_.send(line);
-  busy_ = false;
-  if (ending_) return channel_.close();
-  channel_.resume();
 }
 
 }  // namespace vmail::auth::verify

@@ -2,10 +2,9 @@
 #pragma once
 
 #include "dovecot-auth/accounts.h"
+#include "dovecot-auth/line_session.h"
 #include "dovecot-auth/login.h"
 #include "dovecot-auth/verify/codec.h"
-#include "dovecot-auth/wire/line_buffer.h"
-#include "shared/runtime/channel.h"
 
 namespace vmail::auth::verify {
 
@@ -20,30 +19,24 @@ struct Services {
 enum class Scope { Verify, Credentials };
 
 // Loop thread only.
-class VerifySession final : public Session {
+class VerifySession final : public LineSession {
  public:
   VerifySession(Channel& channel, const Services& services, Scope scope);
 
-  void on_bytes(std::string_view bytes) override;
-  void on_end_of_input() override;
-  void on_drain() override;
-
  private:
-  void proceed();
-  void handle(Request request);
+  void handle(std::span<char> line) override;
+  void say_too_long() override;
   void verify(Request&& request);
   void userdb(const std::string& user);
-  void credentials(const std::string& user);
+  void list(std::uint64_t after);
+  void credentials(const std::string& user, const std::string& scheme);
   void userdb_known(const std::string& user, const Outcome<directory::Mailbox>& mailbox);
-  void credentials_known(const std::string& user, const Outcome<directory::Credentials>& credentials);
-  void answer(std::string_view line);
+  void listed(const Outcome<directory::MailboxPage>& page);
+  void credentials_known(const std::string& user, const std::string& scheme,
+                         const Outcome<directory::Credentials>& credentials);
 
-  Channel& channel_;
   const Services& services_;
   const Scope scope_;
-  LineBuffer lines_;
-  bool busy_ = false;    // a request is unanswered
-  bool ending_ = false;  // close when it is answered
 };
 
 }  // namespace vmail::auth::verify

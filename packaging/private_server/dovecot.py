@@ -7,9 +7,10 @@ import subprocess
 from .certificate import make_certificate
 from .process import Process, free_port, listening
 
-SNIPPET = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "dovecot", "auth-checkpassword.conf.ext"
-)
+SNIPPETS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "dovecot")
+CHECKPASSWORD, LUA = "auth-checkpassword.conf.ext", "auth-vmailkit.conf.ext"
+LUA_2_4 = "auth-vmailkit-2.4.conf.ext"
+LUA_SCRIPT = "vmailkit-auth.lua"
 
 _CONFIG = """\
 base_dir = {path}/run
@@ -56,13 +57,14 @@ service anvil {{
 class Dovecot:
     """A Dovecot of its own on 127.0.0.1, imap_port and pop3_port with STARTTLS.
 
-    auth is the text of its passdb and userdb blocks, which say where the mail of a user is; uid owns the mail.
+    auth is the text of its passdb and userdb blocks, which say where the mail of a user is; uid owns the mail. name tells
+    several of them apart.
     """
 
-    def __init__(self, folder, uid, auth):
-        self.path = folder.make("dovecot")
-        self.run = folder.make("dovecot/run")
-        folder.make("dovecot/state")
+    def __init__(self, folder, uid, auth, name="dovecot"):
+        self.path = folder.make(name)
+        self.run = folder.make(name + "/run")
+        folder.make(name + "/state")
         self.log = os.path.join(self.path, "log")
         self.config = os.path.join(self.path, "dovecot.conf")
         self.imap_port, self.pop3_port = free_port(), free_port()

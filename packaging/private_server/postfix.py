@@ -90,10 +90,11 @@ NO_MAIL_LEAVES = "error:5.4.4 no mail leaves this private server"
 class Postfix:
     """A Postfix of its own, listening on 127.0.0.1 at smtp_port and, for logins over STARTTLS, at submission_port.
 
-    settings are lines of main.cf that come after packaging/postfix/main.cf, the snippet that the README shows.
+    settings are lines of main.cf that come after packaging/postfix/main.cf, the snippet that the README shows; services
+    are further ones of master.cf.
     """
 
-    def __init__(self, folder, hostname="mail.vmailkit.test", settings="", default_transport=NO_MAIL_LEAVES):
+    def __init__(self, folder, hostname="mail.vmailkit.test", settings="", services="", default_transport=NO_MAIL_LEAVES):
         account = pwd.getpwnam("postfix")
         self.owner = (account.pw_uid, account.pw_gid)
         self.path = folder.make("postfix")
@@ -126,7 +127,7 @@ class Postfix:
             wiring = re.sub(rf"^{name} *=.*\n", "", wiring, flags=re.MULTILINE)
             main = re.sub(rf"^{name} *=.*\n", "", main, flags=re.MULTILINE)
         self._write("main.cf", main + wiring + settings)
-        self._write("master.cf", _MASTER.format(smtp=self.smtp_port, submission=self.submission_port))
+        self._write("master.cf", _MASTER.format(smtp=self.smtp_port, submission=self.submission_port) + services)
 
     def start(self):
         daemons = self.command("postconf", "-h", "daemon_directory").stdout.strip()

@@ -3,8 +3,7 @@
 import mailbox
 import os
 
-from .dovecot import SNIPPET as DOVECOT_SNIPPET
-from .dovecot import Dovecot
+from .dovecot import CHECKPASSWORD, LUA_SCRIPT, SNIPPETS, Dovecot
 from .folder import TemporaryFolder
 from .mariadb import MariaDB
 from .postfix import NO_MAIL_LEAVES, Postfix
@@ -16,28 +15,36 @@ class Site:
     """Made of the programs in the folder `build`; nothing runs before start().
 
     tutorial is the text of an existing database, as SQL: it is loaded, upgraded and given its grants instead of a new
-    one. settings and credentials_peers are Suite's; postfix_settings are lines of main.cf; default_transport is where
-    Postfix sends what is not for us.
+    one. dovecot is the snippet that wires Dovecot, of packaging/dovecot. settings and credentials_peers are Suite's;
+    postfix_settings are lines of main.cf, postfix_services of master.cf; default_transport is where Postfix sends what
+    is not for us.
     """
 
     def __init__(
         self,
         build,
         tutorial=None,
+        dovecot=CHECKPASSWORD,
         settings=None,
         credentials_peers=(),
         postfix_settings="",
+        postfix_services="",
         default_transport=NO_MAIL_LEAVES,
     ):
         self.folder = TemporaryFolder()
         try:
             self._tutorial = tutorial
             self.database = MariaDB(self.folder)
-            self.postfix = Postfix(self.folder, settings=postfix_settings, default_transport=default_transport)
+            self.postfix = Postfix(
+                self.folder,
+                settings=postfix_settings,
+                services=postfix_services,
+                default_transport=default_transport,
+            )
             hosts = ["unix:" + self.database.socket]
             postfix = (self.postfix.queue, self.postfix.owner)
             self.suite = Suite(build, self.folder, hosts, *postfix, settings, credentials_peers)
-            self.dovecot = Dovecot(self.folder, MAIL_UID, self._dovecot_wiring())
+            self.dovecot = Dovecot(self.folder, MAIL_UID, self.dovecot_wiring(dovecot))
         except BaseException:
             self.folder.remove()
             raise
@@ -106,13 +113,23 @@ class Site:
         texts += [(d.process.argv[0], d.process.read_log()) for d in self.suite.daemons if d.process]
         return "\n".join(f"--- {name}:\n{text[-6000:]}" for name, text in texts)
 
-    def _dovecot_wiring(self):
-        """The snippet of the README, with our program and socket in the place of the installed ones."""
-        with open(DOVECOT_SNIPPET, encoding="utf-8") as file:
-            wiring = file.read()
-        program = os.path.join(self.suite.bin, "checkpassword")
+    def dovecot_wiring(self, snippet):
+        """The snippet of the README, with our programs and sockets in the place of the installed ones."""
         options = f"--socket {self.suite.verify} --credentials-socket {self.suite.credentials}"
-        return wiring.replace("/usr/lib/vmailkit/checkpassword", f"{program} {options}")
+        script = self._installed(LUA_SCRIPT, self.suite.bin)
+        script = script.replace("/run/vmailkit/auth/", os.path.join(self.suite.run, "auth/"))
+        path = os.path.join(self.suite.bin, LUA_SCRIPT)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(script)
+        wiring = self._installed(snippet, self.suite.bin).replace("/usr/share/vmailkit/dovecot/" + LUA_SCRIPT, path)
+        program = os.path.join(self.suite.bin, "checkpassword")
+        return wiring.replace(program, f"{program} {options}")
+
+    @staticmethod
+    def _installed(name, programs):
+        """The file of packaging/dovecot, with the programs in that folder."""
+        with open(os.path.join(SNIPPETS, name), encoding="utf-8") as file:
+            return file.read().replace("/usr/lib/vmailkit", programs)
 
     def __enter__(self):
         return self.start()

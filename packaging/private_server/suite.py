@@ -19,6 +19,8 @@ PROGRAMS = {
     "vmail-mapd": "postfix-maps/vmail-mapd",
     "vmail-authd": "dovecot-auth/vmail-authd",
     "checkpassword": "dovecot-auth/checkpassword",
+    "vmailkit_auth.so": "dovecot-auth/vmailkit_auth.so",
+    "libvmailkit.so": "dovecot-auth/libvmailkit.so",
     "vmail-lmtpd": "dovecot-lmtp-store/vmail-lmtpd",
     "vmailctl": "sql/vmailctl/vmailctl",
 }
@@ -117,6 +119,11 @@ class Suite:
         self.auth.listen("auth", os.path.join(self.queue, "auth"), postfix, 0o660)
         self.verify = os.path.join(self.run, "auth/verify")
         self.auth.listen("verify", self.verify, (AUTH_UID, dovecot), 0o660)
+        self.auth.listen("verify", os.path.join(self.queue, "verify"), postfix, 0o660)
+        self.userdb = os.path.join(self.run, "auth/userdb")
+        self.auth.listen("userdb", self.userdb, (AUTH_UID, dovecot), 0o660)
+        self.mux = os.path.join(self.queue, "mux")
+        self.auth.listen("mux", self.mux, postfix, 0o660)
         self.store = self._daemon("store", "vmail-lmtpd", MAIL_UID)
         self.store.listen("lmtp", os.path.join(self.queue, "lmtp"), postfix, 0o660)
         self.usage = os.path.join(self.run, "store/usage")

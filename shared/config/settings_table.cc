@@ -430,7 +430,7 @@ std::vector<Setting> make_table() {
   add_daemon(table, "auth", &Settings::auth);
   add({"auth",
        "verify",
-       "The socket of checkpassword: it verifies passwords and gives out no hash.",
+       "The socket of checkpassword and the Lua script: it verifies passwords and gives out no hash.",
        VMAIL_AT(auth, verify),
        0,
        0,
@@ -452,6 +452,22 @@ std::vector<Setting> make_table() {
        0,
        {},
        check_name});
+  add({"auth",
+       "userdb",
+       "A socket on which Dovecot's LMTP and doveadm can ask who a user is (auth_socket_path), read only. Empty: off.",
+       VMAIL_AT(auth, userdb),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"auth",
+       "mux",
+       "A socket for programs with `pwcheck_method: saslauthd`. Empty: off.",
+       VMAIL_AT(auth, mux),
+       0,
+       0,
+       {},
+       check_optional_path});
   add({"auth", "hash_threads", "Threads that hash passwords. 0: one per processor.", VMAIL_AT(auth, hash_threads), 0,
        256});
   add({"auth", "hash_queue",

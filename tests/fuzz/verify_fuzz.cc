@@ -17,6 +17,8 @@ using namespace vmail::auth;
 static vmail::fuzz::Reach reached_verify("VERIFY");
 static vmail::fuzz::Reach reached_userdb("USERDB");
 static vmail::fuzz::Reach reached_credentials("CREDENTIALS");
+static vmail::fuzz::Reach reached_list("LIST");
+static vmail::fuzz::Reach reached_listed("a list of mailboxes");
 static vmail::fuzz::Reach reached_unknown("an unknown request");
 static vmail::fuzz::Reach reached_too_long("a line that is too long");
 static vmail::fuzz::Reach reached_escape("a value that needs escapes");
@@ -24,7 +26,7 @@ static vmail::fuzz::Reach reached_escape("a value that needs escapes");
 namespace {
 
 void read_back(const std::string& user, const std::string& password) {
-  const vmail::Secret reply = verify::ok({user, "/var/mail", 1, 2, password});
+  const vmail::Secret reply = verify::ok({user, "/var/mail", 1, 2, password, {}});
   std::string line = reply.text();
   require(line.size() <= protocol::kMaxLine && line.find('\n') == line.size() - 1, "a reply is one line");
   line.pop_back();
@@ -40,15 +42,31 @@ void read_back(const std::string& user, const std::string& password) {
   }
 }
 
+// As many as fit, each of which reads back.
+void list(const std::string& user, std::uint64_t after) {
+  verify::ListReply reply;
+  std::size_t listed = 0;
+  while (listed < 2 * protocol::kMaxListed && !user.empty() && reply.add(user)) ++listed;
+  if (listed > 0) reached_listed.hit();
+  std::string line = reply.finish(after);
+  require(line.size() <= protocol::kMaxLine && line.find('\n') == line.size() - 1, "a list is one line");
+  line.pop_back();
+  std::vector<tabs::Field> fields(2 * protocol::kMaxListed + 2);
+  const std::size_t count = tabs::split(line.data(), line.size(), fields.data(), fields.size());
+  require(count == listed + 2, "all of it reads back");
+}
+
 void run_line(std::span<char> line) {
   const auto request = verify::parse_request(line);
   using Kind = verify::Request::Kind;
   if (request.kind == Kind::Verify) reached_verify.hit();
   if (request.kind == Kind::Userdb) reached_userdb.hit();
+  if (request.kind == Kind::List) reached_list.hit();
   if (request.kind == Kind::Credentials) reached_credentials.hit();
   if (request.kind == Kind::Unknown) reached_unknown.hit();
   if (request.user.find_first_of("\t\n\001") != std::string::npos) reached_escape.hit();
   read_back(request.user, request.password.text());
+  list(request.user, request.after);
   const std::string temp = verify::temp(request.user);
   require(temp.find('\n') == temp.size() - 1, "a reason is one line");
 }

@@ -39,6 +39,11 @@ def libraries() -> list[str]:
     return sorted(names)
 
 
+def trixie() -> Path:
+    """A root of Debian 13 that this tree can be built in, with its Dovecot 2.4."""
+    return roots.root("trixie", sorted({*roots.packages_of("build", "test"), "dovecot-auth-lua", "dovecot-imapd"}))
+
+
 def bookworm() -> roots.Machine:
     """A Debian 12 without any server, with the packages in /packages."""
     folder = roots.root("bookworm", sorted({"systemd", "systemd-sysv", "dbus", *libraries()}), SERVERS)

@@ -3,6 +3,7 @@
 import subprocess
 import unittest
 
+import packages
 import roots
 
 
@@ -10,7 +11,7 @@ import roots
 class TrixieBuild(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = roots.root("trixie", roots.packages_of("build", "test"))
+        cls.folder = packages.trixie()
         cls.build = roots.REPOSITORY / ".build/trixie"
         cls.build.mkdir(parents=True, exist_ok=True)
 

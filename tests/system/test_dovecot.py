@@ -59,6 +59,27 @@ class UserLookup(unittest.TestCase):
         self.assertEqual(done.returncode, 67, done.stdout + done.stderr)  # EX_NOUSER; 75 would be temporary
 
 
+class AuthMaster(unittest.TestCase):
+    """The same questions at our socket of Dovecot's auth master protocol, without any process of Dovecot's own."""
+
+    def doveadm(self, *arguments):
+        return site.dovecot.doveadm("-o", f"auth_socket_path={site.suite.userdb}", *arguments)
+
+    def test_user(self):
+        done = self.doveadm("user", ANNA)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout, site.dovecot.doveadm("user", ANNA).stdout)
+
+    def test_unknown_and_disabled(self):
+        for user in ("nobody@example.test", DORA):
+            self.assertEqual(self.doveadm("user", user).returncode, 67)
+
+    def test_all_users(self):
+        done = self.doveadm("user", "*")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.split(), [ANNA])
+
+
 class CredentialsLookup(unittest.TestCase):
     def test_found(self):
         done = site.dovecot.doveadm("auth", "lookup", ANNA)  # it keeps the hash to itself

@@ -98,8 +98,12 @@ class Wiring(unittest.TestCase):
             self.assertIn(directives(snippet), [directives(block) for block in blocks("")])
 
     def test_dovecot(self):
-        snippet = (ROOT / "packaging/dovecot/auth-checkpassword.conf.ext").read_text(encoding="utf-8")
-        self.assertIn(directives(snippet), [directives(block) for block in blocks("")])
+        snippets = sorted((ROOT / "packaging/dovecot").glob("*.conf.ext"))
+        self.assertEqual(len(snippets), 3)
+        for snippet in snippets:
+            with self.subTest(snippet.name):
+                text = snippet.read_text(encoding="utf-8")
+                self.assertIn(directives(text), [directives(block) for block in blocks("")])
 
 
 if __name__ == "__main__":

@@ -37,6 +37,10 @@ class Backend {
     questions_.mailbox = [this](std::string_view address, directory::Later<directory::Mailbox> later) {
       return ask<directory::Mailbox>(mailboxes_, held_mailboxes_, address, std::move(later));
     };
+    questions_.mailboxes = [this](std::uint64_t after, directory::Later<directory::MailboxPage> later) {
+      ++asked_;
+      loop_.post([this, after, later = std::move(later)]() mutable { later(page(after)); });
+    };
   }
   ~Backend() { stop(); }
   void stop() {
@@ -79,6 +83,11 @@ class Backend {
     credentials_[address] = [=] { return Outcome<directory::Credentials>::temp_fail(why); };
     mailboxes_[address] = [=] { return Outcome<directory::Mailbox>::temp_fail(why); };
   }
+  // The list of all mailboxes has so many, u1@mydomain.com and so on, and may break off behind one.
+  void list(std::uint64_t count, std::uint64_t break_off = 0) {
+    listed_ = count;
+    break_off_ = break_off;
+  }
   // Questions are kept from now on, and answered by release().
   void hold() { holding_ = true; }
   void release() {
@@ -116,6 +125,20 @@ class Backend {
   template <class T>
   using Held = std::vector<std::pair<std::string, directory::Later<T>>>;
 
+  Outcome<directory::MailboxPage> page(std::uint64_t after) const {
+    if (break_off_ > 0 && after >= break_off_) {
+      return Outcome<directory::MailboxPage>::temp_fail("the database is down");
+    }
+    directory::MailboxPage page;
+    page.last = after;
+    while (page.last < listed_ && page.mailboxes.size() < 200) {
+      ++page.last;
+      page.mailboxes.push_back({page.last, "u" + std::to_string(page.last) + "@mydomain.com"});
+    }
+    page.more = page.last < listed_;
+    return Outcome<directory::MailboxPage>::found(std::move(page));
+  }
+
   template <class T>
   static Outcome<T> lookup(const Answers<T>& answers, std::string_view key) {
     const auto found = answers.find(key);
@@ -139,6 +162,7 @@ class Backend {
   Held<directory::Credentials> held_credentials_;
   Held<directory::Mailbox> held_mailboxes_;
   bool holding_ = false;
+  std::uint64_t listed_ = 0, break_off_ = 0;
   std::size_t asked_ = 0;
   std::size_t asked_fresh_ = 0;
   auth::HashQueue hashes_;

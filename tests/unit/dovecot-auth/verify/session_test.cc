@@ -58,6 +58,29 @@ TEST_CASE("verify session: USERDB needs no password and gives no hash") {
   CHECK(f.say("USERDB\tuser=off@mydomain.com\n") == "NO\n");
 }
 
+TEST_CASE("verify session: LIST gives all mailboxes, as many as fit into a line") {
+  Fixture f;
+  CHECK(f.say("LIST\n") == "OK\n");
+  f.backend.list(3);
+  CHECK(f.say("LIST\n") == "OK\tuser=u1@mydomain.com\tuser=u2@mydomain.com\tuser=u3@mydomain.com\n");
+  CHECK(f.say("LIST\tafter=2\n") == "OK\tuser=u3@mydomain.com\n");
+
+  f.backend.list(1000, 900);
+  std::size_t seen = 0;
+  std::string after = "0";
+  while (!after.empty() && seen < 900) {
+    const auto reply = f.say("LIST\tafter=" + after + "\n");
+    REQUIRE(reply.substr(0, 3) == "OK\t");
+    CHECK(reply.size() <= auth::protocol::kMaxLine);
+    for (auto at = reply.find("user="); at != std::string::npos; at = reply.find("user=", at + 1)) ++seen;
+    const auto mark = reply.find("after=");
+    after = mark == std::string::npos ? "" : reply.substr(mark + 6, reply.size() - mark - 7);
+    if (!after.empty()) CHECK(after == std::to_string(seen));
+  }
+  CHECK(seen == 1000);
+  CHECK(f.say("LIST\tafter=900\n") == "TEMP\treason=the database is down\n");
+}
+
 TEST_CASE("verify session: a database that is away is a temporary failure, at once or later") {
   for (const bool later : {false, true}) {
     CAPTURE(later);

@@ -1,0 +1,46 @@
+// The decoder of saslauthd's protocol: every split gives the same request.
+#include <string>
+#include <vector>
+
+#include "dovecot-auth/saslauthd/codec.h"
+#include "tests/fuzz/fuzz.h"
+
+using vmail::fuzz::require;
+using namespace vmail::auth::saslauthd;
+
+static vmail::fuzz::Reach reached_request("a request");
+static vmail::fuzz::Reach reached_realm("one with a realm");
+static vmail::fuzz::Reach reached_malformed("a string that is too long");
+static vmail::fuzz::Reach reached_half("half a request");
+
+namespace {
+
+std::string decode(std::string_view bytes, std::size_t step) {
+  Decoder decoder;
+  while (!bytes.empty()) {
+    const std::vector<char> piece(bytes.begin(), bytes.begin() + static_cast<long>(std::min(step, bytes.size())));
+    bytes.remove_prefix(piece.size());
+    switch (decoder.feed({piece.data(), piece.size()})) {
+      case Decoder::Event::NeedMore:
+        continue;
+      case Decoder::Event::Malformed:
+        reached_malformed.hit();
+        return "malformed";
+      case Decoder::Event::Request:
+        reached_request.hit();
+        const Request request = decoder.request();
+        if (request.user.find('@') != std::string::npos) reached_realm.hit();
+        require(request.user.size() <= 2 * kMaxField + 1 && request.password.view().size() <= kMaxField,
+                "no more is kept than the limit");
+        return request.user + '\n' + request.password.text() + '\n' + request.service;
+    }
+  }
+  reached_half.hit();
+  return {};
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return vmail::fuzz::check_splits(decode, data, size);
+}
