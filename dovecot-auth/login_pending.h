@@ -1,6 +1,7 @@
 // An attempt on its way through the check: what login.cc and login_steps.cc share.
 #pragma once
 
+#include <algorithm>
 #include <list>
 #include <optional>
 #include <string>
@@ -38,6 +39,11 @@ struct Logins::Pending {
   // Of a test: what was seen on the way.
   void note(const char* step, bool good, std::string text) {
     if (kind == Kind::Test) steps.push_back({step, good, std::move(text)});
+  }
+  // The row is read again: what was seen of it is seen anew.
+  void forget_account() {
+    steps.erase(std::find_if(steps.begin(), steps.end(), [](const auto& step) { return step.what == "account"; }),
+                steps.end());
   }
 
   const Kind kind;

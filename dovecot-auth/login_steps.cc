@@ -20,6 +20,7 @@ using directory::Freshness;
 
 void Logins::ask(const PendingPtr& pending, Freshness freshness) {
   pending->fresh = freshness == Freshness::FreshForRefusal;
+  if (pending->fresh) pending->forget_account();
   auto answer = questions_.credentials(pending->attempt.user, freshness,
                                        [this, weak = std::weak_ptr(pending)](Outcome<Credentials> credentials) {
                                          if (const auto asked = weak.lock()) found(asked, std::move(credentials));

@@ -305,10 +305,12 @@ TEST_CASE("throttle: a damaged file is told, and what can be read of it counts")
   for (const char* line :
        {"account\n", "account 5000\n", "account 5000 \n", "account -1 x\n", "account 9999999999999 x\n",
         "network 5000 192.0.2.1 127\n", "network 5000 x 128\n", "network 5000 192.0.2.1\n", "known 1 192.0.2.1 128\n",
-        "known 1 192.0.2.1 129 u@d.org\n", "what 1 x\n", "\n", "account 5000 u@d.org"}) {
+        "known 1 192.0.2.1 129 u@d.org\n", "what 1 x\n", "\n"}) {
     CAPTURE(line);
     Throttle throttle(rules());
     CHECK_FALSE(throttle.load(head + line + "account 5000 good@d.org\n", f.clock.now(), f.clock.wall()));
     CHECK(throttle.accounts() <= 1);
   }
+  // Cut off in the middle of a line.
+  CHECK_FALSE(f.throttle.load(head + "account 5000 u@d.o", f.clock.now(), f.clock.wall()));
 }
