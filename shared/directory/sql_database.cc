@@ -280,7 +280,9 @@ void SqlDatabase::mailboxes(std::uint64_t after, Instant deadline, Done<MailboxP
   lookups_.ask<MailboxPage>(
       "mailboxes", deadline,
       [schema = schema_, after](mysql::Connection& connection) {
-        const auto rows = connection.query(schema->preset.text("mailboxes", 0), std::vector<mysql::Value>{std::to_string(after)}).rows;
+        const auto rows =
+            connection.query(schema->preset.text("mailboxes", 0), std::vector<mysql::Value>{std::to_string(after)})
+                .rows;
         MailboxPage page = read_mailboxes(rows);
         page.more = rows.size() >= kPageLimit && page.last > after;
         return page;
