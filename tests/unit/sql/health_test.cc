@@ -30,6 +30,7 @@ json good() {
 // "critical: text", one a line.
 std::string findings(const json& status) {
   ::setenv("TZ", "UTC", 1);
+  ::tzset();
   std::string all;
   for (const auto& finding : judge(status, kExpected, kNow)) {
     all += std::string(level_name(finding.level)) + ": " + finding.text + '\n';
