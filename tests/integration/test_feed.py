@@ -167,7 +167,7 @@ class FeedTestCase(SqlTestCase):
     def make_panel(self):
         """A user that may do with the original tables what a panel does, and knows of nothing else."""
         sql_tests.server.query(f"CREATE OR REPLACE USER {PANEL}@localhost IDENTIFIED BY 'p'")
-        for table in ("domains", "users", "aliases", "alias_domains", "relay_domains", "rules"):
+        for table in ("domains", "users", "aliases", "alias_domains", "relay_domains", "rules", "app_passwords"):
             self.admin.sql(f"GRANT SELECT, INSERT, UPDATE, DELETE ON virtual_{table} TO {PANEL}@localhost")
 
     def as_panel(self, statements):
