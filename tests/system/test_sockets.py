@@ -34,7 +34,9 @@ class Sockets(unittest.TestCase):
     def setUp(self):
         self.postfix = site.postfix.owner
         self.dovecot = dovecot_ids()
-        self.in_queue = {name: os.path.join(site.suite.queue, name) for name in ("maps", "policy", "auth", "lmtp")}
+        names = ("maps", "policy", "auth", "lmtp", "mux", "verify")
+        self.in_queue = {name: os.path.join(site.suite.queue, name) for name in names}
+        self.beside_the_queue = {"verify": site.suite.verify, "userdb": site.suite.userdb, "usage": site.suite.usage}
         self.control = {
             os.path.join(site.suite.run, name, "control"): uid
             for name, uid in (("maps", MAPS_UID), ("auth", AUTH_UID), ("store", MAIL_UID))
@@ -81,12 +83,13 @@ class Sockets(unittest.TestCase):
 
     def test_no_other_sockets(self):
         found = [p for p in glob.glob(f"{site.suite.path}/**", recursive=True) if stat.S_ISSOCK(os.lstat(p).st_mode)]
-        self.assertEqual(sorted(found), sorted([site.suite.verify, site.suite.usage, *self.control]))
+        self.assertEqual(sorted(found), sorted([*self.beside_the_queue.values(), *self.control]))
         self.assertEqual(sorted(os.listdir(site.suite.queue)), sorted(self.in_queue))
 
     def test_units_make_the_same(self):
         """What the sockets of the packages are is what is tested here."""
-        tested = {**self.in_queue, "verify": site.suite.verify, "usage": site.suite.usage}
+        tested = {(name, True): path for name, path in self.in_queue.items()}
+        tested |= {(name, False): path for name, path in self.beside_the_queue.items()}
         names = {AUTH_UID: "vmailkit-auth", self.postfix[0]: "postfix", MAIL_UID: "vmail"}
         units = glob.glob(str(ROOT / "packaging/systemd/*.socket"))
         for unit in units:
@@ -95,7 +98,8 @@ class Sockets(unittest.TestCase):
                 parser.optionxform = str
                 parser.read(unit)
                 section = parser["Socket"]
-                uid, gid, mode = who(tested.pop(section["FileDescriptorName"]))
+                in_queue = section["ListenStream"].startswith("/var/spool/postfix/")
+                uid, gid, mode = who(tested.pop((section["FileDescriptorName"], in_queue)))
                 self.assertEqual(section["SocketUser"], names[uid])
                 group = "vmailkit" if gid == MAPS_UID else grp.getgrgid(gid).gr_name
                 self.assertEqual(section["SocketGroup"], group)
