@@ -15,6 +15,8 @@ namespace vmail::sql {
 namespace {
 
 constexpr std::chrono::seconds kPatience{10};
+// "Not found" (doveadm's DOVEADM_EX_NOTFOUND): a login without sessions has none to end.
+constexpr int kNotFound = 68;
 
 // Nothing: there is no Dovecot to tell. Otherwise why it failed, or an empty text.
 std::optional<std::string> doveadm(std::vector<std::string> arguments) {
@@ -30,7 +32,7 @@ std::optional<std::string> doveadm(std::vector<std::string> arguments) {
     if (ran.errors.find("Error: ") != std::string::npos || ran.errors.find("Fatal: ") != std::string::npos) {
       return printable(trim(ran.errors), 400);
     }
-    return ran.status == 0 ? "" : fmt::format("it ended with status {}", ran.status);
+    return ran.status == 0 || ran.status == kNotFound ? "" : fmt::format("it ended with status {}", ran.status);
   } catch (const Refusal& error) {
     return error.what();
   }
