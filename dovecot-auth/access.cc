@@ -9,16 +9,6 @@
 #include "shared/password/app_password.h"
 
 namespace vmail::auth {
-namespace {
-
-std::vector<std::string> words(std::string_view text) {
-  auto all = split(text, ' ');
-  std::erase_if(all, [](const std::string& word) { return word.empty(); });
-  return all;
-}
-
-}  // namespace
-
 std::string service_name(std::string_view service) {
   std::string name = fold_case(service);
   if (name == "managesieve") return "sieve";

@@ -19,9 +19,16 @@ bool equal_ignoring_ascii_case(std::string_view a, std::string_view b);
 
 std::string_view trim(std::string_view text);
 std::vector<std::string> split(std::string_view text, char separator);
+// What stands between blanks; none is empty.
+std::vector<std::string> words(std::string_view text);
 
 // A decimal number without sign, blanks or leading '+'; nothing on overflow or any other character.
 std::optional<std::uint64_t> parse_number(std::string_view digits);
+
+// The bytes as C libraries want them.
+inline const unsigned char* octets(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
 
 // For logs and replies: control characters and bytes that are not UTF-8 become \xNN, and more than `limit` bytes end
 // in "...". What an outsider sends never breaks a log line.

@@ -39,14 +39,6 @@ std::optional<std::uint64_t> parse_window(std::string_view text) {
   return std::nullopt;
 }
 
-std::vector<std::string> words_of(std::string_view text) {
-  std::vector<std::string> words;
-  for (auto& word : split(text, ' ')) {
-    if (!word.empty()) words.push_back(std::move(word));
-  }
-  return words;
-}
-
 }  // namespace
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
@@ -57,28 +49,28 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
 }
 
 std::optional<Limit> parse_limit(std::string_view text, std::string& why) {
-  auto words = words_of(text);
+  auto parts = words(text);
   Limit limit;
-  if (const auto scope = words.empty() ? std::nullopt : index_of(kScopes, words[0])) {
+  if (const auto scope = parts.empty() ? std::nullopt : index_of(kScopes, parts[0])) {
     limit.scope = static_cast<Limit::Scope>(*scope);
-    words.erase(words.begin());
+    parts.erase(parts.begin());
   }
-  if (words.size() != 2) {
+  if (parts.size() != 2) {
     why = "must be like \"recipients 2000/1d\", with login, domain or network before it, or \"recipients none\"";
     return std::nullopt;
   }
-  const auto measure = index_of(kMeasures, words[0]);
+  const auto measure = index_of(kMeasures, parts[0]);
   if (!measure) {
     why = "must count messages, recipients, distinct-recipients or bytes";
     return std::nullopt;
   }
   limit.measure = static_cast<Limit::Measure>(*measure);
-  if (words[1] == "none") return limit;
+  if (parts[1] == "none") return limit;
 
-  const auto slash = words[1].find('/');
-  const std::string_view number = std::string_view(words[1]).substr(0, slash);
+  const auto slash = parts[1].find('/');
+  const std::string_view number = std::string_view(parts[1]).substr(0, slash);
   limit.amount = limit.measure == Limit::Measure::Bytes ? parse_size(number) : parse_number(number);
-  const auto window = slash == std::string::npos ? std::nullopt : parse_window(words[1].substr(slash + 1));
+  const auto window = slash == std::string::npos ? std::nullopt : parse_window(parts[1].substr(slash + 1));
   if (!limit.amount || !window) {
     why = "must end in an amount and a time, such as 500/1h, 2000/1d, or 1G/1d for bytes; or in none";
     return std::nullopt;

@@ -38,13 +38,7 @@ Json access_of(mysql::Connection& connection, const User& user) {
                             id)
                         .rows;
   const mysql::Row& row = rows.at(0);
-  const auto list = [](const mysql::Value& text) {
-    Json words = Json::array();
-    for (const auto& word : split(text.value_or(""), ' ')) {
-      if (!word.empty()) words.push_back(word);
-    }
-    return words;
-  };
+  const auto list = [](const mysql::Value& text) { return Json(words(text.value_or(""))); };
   return {{"address", user.address},
           {"services", list(row.at(0))},
           {"networks", list(row.at(1))},

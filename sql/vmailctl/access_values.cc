@@ -22,15 +22,15 @@ constexpr std::size_t kMostNetworks = 2000;  // bytes of the column
 std::vector<std::string> words_of(const std::string& list) {
   std::string text = fold_case(list);
   std::replace(text.begin(), text.end(), ',', ' ');
-  std::vector<std::string> words;
-  for (const auto& word : split(text, ' ')) {
-    if (!word.empty() && std::find(words.begin(), words.end(), word) == words.end()) words.emplace_back(word);
+  std::vector<std::string> unique;
+  for (auto& word : words(text)) {
+    if (std::find(unique.begin(), unique.end(), word) == unique.end()) unique.push_back(std::move(word));
   }
-  return words;
+  return unique;
 }
 
-bool is_all(const std::vector<std::string>& words) {
-  return words.size() == 1 && words.front() == "all";
+bool is_all(const std::vector<std::string>& names) {
+  return names.size() == 1 && names.front() == "all";
 }
 
 // Two digits, or four for a year.
@@ -42,29 +42,29 @@ int number_at(std::string_view text, std::size_t at, std::size_t digits) {
 }  // namespace
 
 std::string services_value(const std::string& list) {
-  const auto words = words_of(list);
-  if (is_all(words)) return "";
-  for (const auto& word : words) {
+  const auto names = words_of(list);
+  if (is_all(names)) return "";
+  for (const auto& word : names) {
     if (std::find(kServices.begin(), kServices.end(), word) != kServices.end()) continue;
     throw Refusal(fmt::format("'{}' is no service that a login could be for", printable(word)),
                   fmt::format("There are: {}; or all.", fmt::join(kServices, ", ")));
   }
-  if (words.empty())
+  if (names.empty())
     throw Refusal("no service is named", fmt::format("There are: {}; or all.", fmt::join(kServices, ", ")));
-  return fmt::format("{}", fmt::join(words, " "));
+  return fmt::format("{}", fmt::join(names, " "));
 }
 
 std::string networks_value(const std::string& list) {
-  const auto words = words_of(list);
-  if (is_all(words)) return "";
+  const auto names = words_of(list);
+  if (is_all(names)) return "";
   constexpr const char* kHint = "Such as 192.0.2.0/24 or 2001:db8::/32, separated by blanks; or all.";
-  if (words.empty()) throw Refusal("no network is named", kHint);
+  if (names.empty()) throw Refusal("no network is named", kHint);
   try {
-    const Networks networks(words);
+    const Networks networks(names);
   } catch (const std::invalid_argument& error) {
     throw Refusal(error.what(), kHint);
   }
-  std::string value = fmt::format("{}", fmt::join(words, " "));
+  std::string value = fmt::format("{}", fmt::join(names, " "));
   if (value.size() > kMostNetworks) {
     throw Refusal(fmt::format("the networks take {} characters, and there is room for {}", value.size(), kMostNetworks),
                   "Name larger ones.");

@@ -12,13 +12,11 @@ namespace {
 constexpr std::string_view kSocketmap = "socketmap:unix:";
 
 // Words of a parameter, separated by commas and blanks; braces and brackets hold what is none of ours.
-std::vector<std::string> words(std::string text) {
+std::vector<std::string> values_in(std::string text) {
   for (char& c : text) {
     if (c == ',' || c == '\t' || c == '{' || c == '}') c = ' ';
   }
-  auto all = split(text, ' ');
-  std::erase(all, "");
-  return all;
+  return words(text);
 }
 
 std::string value_of(const Parameters& parameters, std::string_view name) {
@@ -53,7 +51,7 @@ std::vector<NamedMap> maps_on(const Parameters& parameters, const std::string& s
   std::vector<NamedMap> found;
   for (const auto& [name, value] : parameters) {
     if (name == "proxy_read_maps") continue;  // it repeats the others
-    for (const auto& word : words(value)) {
+    for (const auto& word : values_in(value)) {
       const auto at = word.find(kSocketmap);  // perhaps behind "proxy:"
       const auto colon = word.rfind(':');
       if (at == std::string::npos || colon < at + kSocketmap.size()) continue;
@@ -81,7 +79,7 @@ std::vector<Finding> judge_postfix(const Parameters& parameters, const config::S
                     "that one of them takes off is part of the address for the other; make them the same",
                     printable(delimiter), printable(ours)));
   }
-  const auto propagated = words(value_of(parameters, "propagate_unmatched_extensions"));
+  const auto propagated = values_in(value_of(parameters, "propagate_unmatched_extensions"));
   const bool propagates = settings.addresses.propagate_extension;
   for (const char* kind : {"canonical", "virtual"}) {
     if (has_word(propagated, kind) == propagates) continue;
