@@ -5,7 +5,6 @@
 #include <openssl/params.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +13,8 @@
 #include <system_error>
 
 #include "shared/base/seeded_hash.h"
+#include "shared/base/text.h"
+#include "shared/password/random.h"
 #include "shared/runtime/log.h"
 
 namespace vmail::auth {
@@ -49,16 +50,13 @@ struct Verified::Memory {
       return;
     }
     ::madvise(pages, kBytes, MADV_DONTDUMP);
-    std::array<unsigned char, 32> key{};
-    if (::getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size())) {
-      throw std::system_error(errno, std::generic_category(), "getrandom");
-    }
+    std::string key = password::random_bytes(32);
     char digest[] = "SHA256";
     const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string("digest", digest, 0), OSSL_PARAM_construct_end()};
     const std::unique_ptr<EVP_MAC, decltype(&EVP_MAC_free)> hmac(EVP_MAC_fetch(nullptr, "HMAC", nullptr), EVP_MAC_free);
     context = hmac ? EVP_MAC_CTX_new(hmac.get()) : nullptr;
-    const bool good = context != nullptr && EVP_MAC_init(context, key.data(), key.size(), parameters) == 1;
-    explicit_bzero(key.data(), key.size());
+    const bool good = context != nullptr && EVP_MAC_init(context, octets(key), key.size(), parameters) == 1;
+    wipe(key);
     if (!good) throw std::runtime_error("OpenSSL has no HMAC-SHA256 here");
   }
   ~Memory() {
@@ -79,7 +77,7 @@ struct Verified::Memory {
     const auto add = [&](std::string_view text) {
       const std::uint64_t length = text.size();  // so that no two triples run into one text
       return EVP_MAC_update(context, reinterpret_cast<const unsigned char*>(&length), sizeof length) == 1 &&
-             EVP_MAC_update(context, reinterpret_cast<const unsigned char*>(text.data()), text.size()) == 1;
+             EVP_MAC_update(context, octets(text), text.size()) == 1;
     };
     const bool good = EVP_MAC_init(context, nullptr, 0, nullptr) == 1 && add(user) && add(stored.view()) &&
                       add(password.view()) && EVP_MAC_final(context, digest.data(), &size, digest.size()) == 1;

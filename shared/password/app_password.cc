@@ -1,11 +1,9 @@
 #include "shared/password/app_password.h"
 
-#include <openssl/evp.h>
-
-#include <array>
 #include <stdexcept>
 
 #include "shared/base/base64.h"
+#include "shared/password/digest.h"
 #include "shared/password/random.h"
 
 namespace vmail::password {
@@ -24,16 +22,10 @@ bool is_dash(std::size_t at) {
 
 // As Dovecot has it: the base64 of SHA-256(password and salt), and the salt behind it.
 Secret salted_sha256(const Secret& password) {
-  const std::string salt = random_bytes(kSalt);
-  std::string salted;
-  salted.reserve(kLength + kSalt);
-  salted.append(password.view()).append(salt);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  const bool done = EVP_Digest(salted.data(), salted.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1;
-  wipe(salted);
-  if (!done) throw std::runtime_error("OpenSSL does not make SHA-256 here");
-  return Secret("{SSHA256}" + base64_encode(std::string(reinterpret_cast<const char*>(digest.data()), size) + salt));
+  const StoredHash hash{Scheme::SaltedSha256, {}, {}, random_bytes(kSalt), 1, 0, 0, 0};
+  const Secret digest = derive(password, hash);
+  if (digest.empty()) throw std::runtime_error("OpenSSL does not make SHA-256 here");
+  return Secret("{SSHA256}" + base64_encode(digest.text() + hash.salt));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <array>
 #include <climits>
 
+#include "shared/base/text.h"
 #include "shared/password/encoding.h"
 #include "shared/password/scram.h"
 
@@ -19,10 +20,6 @@ struct Wiped {
   ~Wiped() { explicit_bzero(bytes.data(), bytes.size()); }
   Secret take(std::size_t count) const { return Secret({reinterpret_cast<const char*>(bytes.data()), count}); }
 };
-
-const unsigned char* octets(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
 
 Secret digest_of(const EVP_MD* type, const Secret& password, std::string_view salt) {
   std::string both;

@@ -17,10 +17,6 @@ namespace {
 
 constexpr int kSize = 32;  // of SHA-256
 constexpr std::uint32_t kMinIterations = 4096;
-
-const unsigned char* octets(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
 Secret secret(const unsigned char* bytes) {
   return Secret({reinterpret_cast<const char*>(bytes), kSize});
 }
