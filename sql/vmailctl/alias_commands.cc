@@ -4,6 +4,7 @@
 
 #include "shared/base/text.h"
 #include "shared/directory/idn.h"
+#include "shared/mysql/transaction.h"
 #include "sql/vmailctl/alias_graph.h"
 #include "sql/vmailctl/app.h"
 #include "sql/vmailctl/catalog.h"
@@ -93,7 +94,7 @@ Json destinations_of(const std::vector<Alias>& aliases) {
 }
 
 void for_each(mysql::Connection& connection, const std::vector<Alias>& aliases, const std::string& sql) {
-  Transaction transaction(connection);
+  mysql::Transaction transaction(connection);
   for (const auto& alias : aliases) {
     const mysql::Value id[] = {alias.id};
     connection.query(sql, id);
@@ -127,7 +128,7 @@ int alias_add(const App& app, const std::string& argument, const Strings& argume
   after.set_destinations(source, destinations);
   for (const auto& destination : added) refuse_bad_destination(after, app, source, destination);
 
-  Transaction transaction(*connection);
+  mysql::Transaction transaction(*connection);
   for (const auto& destination : added) {
     const mysql::Value row[] = {domain.id, spelled(source, domain), destination};
     connection->query("INSERT INTO virtual_aliases (domain_id, source, destination, enable) VALUES (?, ?, ?, 1)", row);

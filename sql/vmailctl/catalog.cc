@@ -193,22 +193,4 @@ bool Catalog::own_domain(const std::string& name) {
   return found && found->kind == DomainKind::Own;
 }
 
-Transaction::Transaction(mysql::Connection& connection) : connection_(connection) {
-  connection_.run("START TRANSACTION");
-}
-
-Transaction::~Transaction() {
-  if (!open_) return;
-  try {
-    connection_.run("ROLLBACK");
-  } catch (const mysql::Error&) {
-    // The connection is gone; the server rolls back by itself.
-  }
-}
-
-void Transaction::commit() {
-  connection_.run("COMMIT");
-  open_ = false;
-}
-
 }  // namespace vmail::sql

@@ -78,16 +78,4 @@ class Catalog : public AliasView {
   bool upgraded_ = false;
 };
 
-// All or nothing; rolled back unless committed.
-class Transaction {
- public:
-  explicit Transaction(mysql::Connection& connection);
-  ~Transaction();
-  void commit();
-
- private:
-  mysql::Connection& connection_;
-  bool open_ = true;
-};
-
 }  // namespace vmail::sql

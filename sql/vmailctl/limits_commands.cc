@@ -8,6 +8,7 @@
 #include "shared/base/text.h"
 #include "shared/config/limit.h"
 #include "shared/directory/sql_usage_journal.h"
+#include "shared/mysql/transaction.h"
 #include "sql/vmailctl/app.h"
 #include "sql/vmailctl/catalog.h"
 #include "sql/vmailctl/daemons.h"
@@ -208,7 +209,7 @@ int limits_set(const App& app, const std::string& text, const std::vector<std::s
   } else if (!catalog.user(name)) {
     throw Refusal("there is no user " + name, "Limits are those of a login; `vmailctl user list` shows them.");
   }
-  Transaction transaction(*connection);
+  mysql::Transaction transaction(*connection);
   table.remove(table.named(RuleKind::Limit, name));
   for (const auto& value : values) table.add(RuleKind::Limit, name, value);
   transaction.commit();
@@ -228,7 +229,7 @@ int limits_reset(const App& app, const std::string& text) {
                           " WHERE subject = ? AND writer <> 'reset' AND ends > CAST(? AS SIGNED)"
                           " GROUP BY measure, period, slot",
                           {subject, now_text()});
-  Transaction transaction(*connection);
+  mysql::Transaction transaction(*connection);
   for (const auto& row : rows) {
     query(*connection,
           "INSERT INTO vmailkit_usage (subject, measure, period, slot, writer, amount, ends)"

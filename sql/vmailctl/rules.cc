@@ -4,6 +4,7 @@
 
 #include "shared/base/text.h"
 #include "shared/directory/idn.h"
+#include "shared/mysql/transaction.h"
 #include "sql/vmailctl/catalog.h"
 #include "sql/vmailctl/refusal.h"
 
@@ -106,7 +107,7 @@ void RuleTable::remove(const std::vector<Rule>& rules) {
 }
 
 void RuleTable::for_each(const std::vector<Rule>& rules, const std::string& sql) {
-  Transaction transaction(connection_);
+  mysql::Transaction transaction(connection_);
   for (const auto& rule : rules) {
     const mysql::Value id[] = {rule.id};
     connection_.query(sql, id);
