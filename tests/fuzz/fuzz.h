@@ -74,6 +74,18 @@ int check_splits(Decode decode, const std::uint8_t* data, std::size_t size) {
   return 0;
 }
 
+// Feeds pieces of that size to `feed`, each a copy, so that reading beyond a piece is seen, until it returns true.
+// Whether it did.
+template <class Feed>
+bool feed_pieces(std::string_view bytes, std::size_t step, Feed feed) {
+  while (!bytes.empty()) {
+    const std::vector<char> piece(bytes.begin(), bytes.begin() + static_cast<long>(std::min(step, bytes.size())));
+    bytes.remove_prefix(piece.size());
+    if (feed(std::string_view(piece.data(), piece.size()))) return true;
+  }
+  return false;
+}
+
 // What a Decoder with events NeedMore, Request and Malformed makes of pieces of that size: see(request) of each
 // request, and why there are no more.
 template <class Decoder, class See>
@@ -83,24 +95,20 @@ std::vector<std::string> decode_requests(std::string_view bytes, std::size_t ste
   static Reach reached_half("half a request");
   Decoder decoder;
   std::vector<std::string> seen;
-  while (!bytes.empty()) {
-    // A copy, so that reading beyond a piece is seen.
-    const std::vector<char> piece(bytes.begin(), bytes.begin() + static_cast<long>(std::min(step, bytes.size())));
-    bytes.remove_prefix(piece.size());
-    std::string_view input(piece.data(), piece.size());
+  const bool ended = feed_pieces(bytes, step, [&](std::string_view input) {
     for (;;) {
       const auto event = decoder.next(input);
-      if (event == Decoder::Event::NeedMore) break;
+      if (event == Decoder::Event::NeedMore) return false;
       if (event == Decoder::Event::Malformed) {
         reached_malformed.hit();
         seen.emplace_back(decoder.why());
-        return seen;
+        return true;
       }
       reached_request.hit();
       seen.push_back(see(decoder.request()));
     }
-  }
-  if (decoder.in_request()) reached_half.hit();
+  });
+  if (!ended && decoder.in_request()) reached_half.hit();
   return seen;
 }
 

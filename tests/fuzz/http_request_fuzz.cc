@@ -19,33 +19,31 @@ namespace {
 
 std::string decode(std::string_view bytes, std::size_t step) {
   Decoder decoder;
-  while (!bytes.empty()) {
-    const std::vector<char> piece(bytes.begin(), bytes.begin() + static_cast<long>(std::min(step, bytes.size())));
-    bytes.remove_prefix(piece.size());
-    switch (decoder.feed({piece.data(), piece.size()})) {
-      case Decoder::Event::NeedMore:
-        continue;
-      case Decoder::Event::Request: {
-        reached_request.hit();
-        const Request& request = decoder.request();
-        require(!request.method.empty() && !request.path.empty(), "a request has a method and a path");
-        require(request.method.size() + request.path.size() < kMaxRequest, "no more is kept than the limit");
-        require((request.method + request.path).find_first_of(" \r\n?") == std::string::npos, "of proper characters");
-        return request.method + ' ' + request.path;
-      }
-      case Decoder::Event::Refused:
-        if (decoder.status() == 400) reached_bad.hit();
-        if (decoder.status() == 413) reached_body.hit();
-        if (decoder.status() == 431) reached_limit.hit();
-        if (decoder.status() == 505) reached_version.hit();
-        require(!decoder.why().empty(), "a refusal says why");
-        require(response(decoder.status(), "text/plain", decoder.why()).find("  ") == std::string::npos,
-                "a status has its phrase");
-        return std::to_string(decoder.status()) + ' ' + std::string(decoder.why());
-    }
+  auto event = Decoder::Event::NeedMore;
+  const bool ended = vmail::fuzz::feed_pieces(bytes, step, [&](std::string_view piece) {
+    event = decoder.feed(piece);
+    return event != Decoder::Event::NeedMore;
+  });
+  if (!ended) {
+    reached_half.hit();
+    return {};
   }
-  reached_half.hit();
-  return {};
+  if (event == Decoder::Event::Request) {
+    reached_request.hit();
+    const Request& request = decoder.request();
+    require(!request.method.empty() && !request.path.empty(), "a request has a method and a path");
+    require(request.method.size() + request.path.size() < kMaxRequest, "no more is kept than the limit");
+    require((request.method + request.path).find_first_of(" \r\n?") == std::string::npos, "of proper characters");
+    return request.method + ' ' + request.path;
+  }
+  if (decoder.status() == 400) reached_bad.hit();
+  if (decoder.status() == 413) reached_body.hit();
+  if (decoder.status() == 431) reached_limit.hit();
+  if (decoder.status() == 505) reached_version.hit();
+  require(!decoder.why().empty(), "a refusal says why");
+  require(response(decoder.status(), "text/plain", decoder.why()).find("  ") == std::string::npos,
+          "a status has its phrase");
+  return std::to_string(decoder.status()) + ' ' + std::string(decoder.why());
 }
 
 }  // namespace

@@ -17,26 +17,25 @@ namespace {
 
 std::string decode(std::string_view bytes, std::size_t step) {
   Decoder decoder;
-  while (!bytes.empty()) {
-    const std::vector<char> piece(bytes.begin(), bytes.begin() + static_cast<long>(std::min(step, bytes.size())));
-    bytes.remove_prefix(piece.size());
-    switch (decoder.feed({piece.data(), piece.size()})) {
-      case Decoder::Event::NeedMore:
-        continue;
-      case Decoder::Event::Malformed:
-        reached_malformed.hit();
-        return "malformed";
-      case Decoder::Event::Request:
-        reached_request.hit();
-        const Request request = decoder.request();
-        if (request.user.find('@') != std::string::npos) reached_realm.hit();
-        require(request.user.size() <= 2 * kMaxField + 1 && request.password.view().size() <= kMaxField,
-                "no more is kept than the limit");
-        return request.user + '\n' + request.password.text() + '\n' + request.service;
-    }
+  auto event = Decoder::Event::NeedMore;
+  const bool ended = vmail::fuzz::feed_pieces(bytes, step, [&](std::string_view piece) {
+    event = decoder.feed(piece);
+    return event != Decoder::Event::NeedMore;
+  });
+  if (!ended) {
+    reached_half.hit();
+    return {};
   }
-  reached_half.hit();
-  return {};
+  if (event == Decoder::Event::Malformed) {
+    reached_malformed.hit();
+    return "malformed";
+  }
+  reached_request.hit();
+  const Request request = decoder.request();
+  if (request.user.find('@') != std::string::npos) reached_realm.hit();
+  require(request.user.size() <= 2 * kMaxField + 1 && request.password.view().size() <= kMaxField,
+          "no more is kept than the limit");
+  return request.user + '\n' + request.password.text() + '\n' + request.service;
 }
 
 }  // namespace
