@@ -14,9 +14,13 @@ void HttpSession::on_bytes(std::string_view bytes) {
     case Decoder::Event::Refused:
       channel_.send(response(decoder_.status(), kPlainText, std::string(decoder_.why()) + '\n'));
       break;
-    case Decoder::Event::Request:
-      channel_.send(answer_(decoder_.request()));
+    case Decoder::Event::Request: {
+      std::string answer = answer_(decoder_.request());
+      // The same without its content (RFC 9110 section 9.3.2).
+      if (decoder_.request().method == "HEAD") answer.resize(answer.find("\r\n\r\n") + 4);
+      channel_.send(answer);
       break;
+    }
   }
   channel_.close();
 }

@@ -7,8 +7,8 @@ namespace {
 
 std::string answer(const http::Request& request, const metrics::Registry& registry) {
   if (request.path != "/metrics") return http::response(404, http::kPlainText, "The metrics are at /metrics.\n");
-  if (request.method != "GET") {
-    return http::response(405, http::kPlainText, "Metrics can only be read: GET.\n", "GET");
+  if (request.method != "GET" && request.method != "HEAD") {
+    return http::response(405, http::kPlainText, "Metrics can only be read: GET.\n", "GET, HEAD");
   }
   return http::response(200, "text/plain; version=0.0.4; charset=utf-8", registry.text());
 }

@@ -497,7 +497,7 @@ class OnRealDaemons(Vmailctl):
 
         there = lambda: http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         self.assertIn("/metrics", self.get(there(), path="/", status=404)[1])
-        self.assertEqual(self.get(there(), method="POST", status=405)[0].headers["Allow"], "GET")
+        self.assertEqual(self.get(there(), method="POST", status=405)[0].headers["Allow"], "GET, HEAD")
         # No address of anybody is in it.
         self.assertNotIn("@", text)
         self.assertNotIn("example", text)

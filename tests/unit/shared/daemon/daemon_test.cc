@@ -311,7 +311,10 @@ TEST_CASE("metrics are served where the configuration says so") {
   CHECK(ask("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").find("HTTP/1.1 404 Not Found\r\n") == 0);
   const std::string post = ask("POST /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
   CHECK(post.find("HTTP/1.1 405 Method Not Allowed\r\n") == 0);
-  CHECK(post.find("\r\nAllow: GET\r\n") != std::string::npos);
+  CHECK(post.find("\r\nAllow: GET, HEAD\r\n") != std::string::npos);
+  const std::string head = ask("HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  CHECK(head.find("HTTP/1.1 200 OK\r\n") == 0);
+  CHECK(head.find("\r\n\r\n") + 4 == head.size());
   CHECK(ask("hello\n").find("HTTP/1.1 400 Bad Request\r\n") == 0);
   CHECK(mode_of(path) == 0660);
 
