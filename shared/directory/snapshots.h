@@ -51,7 +51,7 @@ class Snapshots : public std::enable_shared_from_this<Snapshots> {
   std::string error_;
   bool stopped_ = false;
   Timer timer_;
-  WorkerPool worker_{"snapshot", 1, 100};
+  WorkerPool worker_{"snapshot", 1, 100, {[](std::size_t) { stand_behind(); }, {}}};
 };
 
 }  // namespace vmail::directory

@@ -21,9 +21,11 @@ constexpr std::size_t kNotesLimit = 5000;
 constexpr std::size_t kPageLimit = 200;
 
 // Of what is asked in the background one thread may be at work for long, with everything; the others are for the polls.
+// Nobody waits for either, and look-ups do wait for the loop.
 mysql::Pool::Limits background_limits(mysql::Pool::Limits limits) {
   limits.threads = 2;
   limits.queue = 10;
+  limits.behind = true;
   return limits;
 }
 

@@ -143,7 +143,10 @@ Pool::Pool(Loop& loop, const Clock& clock, std::shared_ptr<Hosts> hosts, Options
   use_library();
   front_->workers = workers_.get();
   WorkerPool::Hooks hooks;
-  hooks.started = [](std::size_t) { begin_thread(); };
+  hooks.started = [behind = limits.behind](std::size_t) {
+    if (behind) stand_behind();
+    begin_thread();
+  };
   hooks.ended = [workers = workers_.get()](std::size_t worker) {
     workers->slots[worker].link.close();
     end_thread();

@@ -13,6 +13,9 @@
 
 namespace vmail {
 
+// The calling thread gives way to the others from now on: for what takes long and nobody waits for.
+void stand_behind();
+
 class WorkerPool {
  public:
   // A job learns which worker (0 to threads-1) runs it, so that state may be kept per worker without locks.
