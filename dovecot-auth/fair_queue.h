@@ -1,6 +1,7 @@
 // A queue that serves its sources in turns: who sends much waits behind itself, not in front of others. Not locked.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -43,20 +44,16 @@ class FairQueue {
     return item;
   }
 
-  // The newest of the source that has the most, where that is at least two more than `source` has: with it gone and one
-  // of `source` come, the two are no further from equal than before.
+  // The newest of the source that has the most.
+  std::optional<T> push_out() { return push_out(fullest()); }
+  // The same, where that source has at least two more than `source`: with it gone and one of `source` come, the two are
+  // no further from equal than before.
   std::optional<T> make_room_for(std::string_view source) {
-    Place most = turns_.end();
-    for (Place place = turns_.begin(); place != turns_.end(); ++place) {
-      if (most == turns_.end() || place->items.size() > most->items.size()) most = place;
-    }
+    const Place most = fullest();
     const auto known = places_.find(source);
     const std::size_t has = known == places_.end() ? 0 : known->second->items.size();
     if (most == turns_.end() || most->items.size() < has + 2) return std::nullopt;
-    T item = std::move(most->items.back());
-    most->items.pop_back();
-    taken(most);
-    return item;
+    return push_out(most);
   }
 
   std::size_t size() const { return size_; }
@@ -67,6 +64,19 @@ class FairQueue {
     std::deque<T> items;  // never empty between two calls
   };
   using Place = typename std::list<Source>::iterator;
+
+  Place fullest() {
+    return std::max_element(turns_.begin(), turns_.end(),
+                            [](const Source& a, const Source& b) { return a.items.size() < b.items.size(); });
+  }
+
+  std::optional<T> push_out(Place place) {
+    if (place == turns_.end()) return std::nullopt;
+    T item = std::move(place->items.back());
+    place->items.pop_back();
+    taken(place);
+    return item;
+  }
 
   void taken(Place place) {
     --size_;

@@ -14,6 +14,8 @@ namespace {
 
 // Rounds between two looks at the queue and the clock: less than a millisecond.
 constexpr std::uint64_t kSlice = 250;
+// One turn in so many is a stranger's, so that many known ones do not shut them out.
+constexpr unsigned kStrangersTurn = 4;
 
 password::Result not_computed(const char* why) {
   return {password::Verdict::NotComputed, why};
@@ -128,22 +130,22 @@ HashQueue::~HashQueue() {
   stop();
 }
 
-bool HashQueue::submit(std::string_view source, Secret password, Secret stored, password::Limits limits,
+bool HashQueue::submit(bool known, std::string_view source, Secret password, Secret stored, password::Limits limits,
                        Instant expires, Done done) {
   assert(loop_.on_loop());
   std::optional<Job> pushed_out;
   {
     Lock lock(mutex_);
     if (stopping_) return false;
-    if (waiting_.size() >= limit_) {
-      pushed_out = waiting_.make_room_for(source);
+    if (size() >= limit_) {
+      pushed_out = make_room_for(known, source);
       if (!pushed_out) return false;
     }
-    waiting_.push(source, {++last_id_, std::move(password), std::move(stored), limits, expires});
+    (known ? known_ : strangers_).push(source, {++last_id_, std::move(password), std::move(stored), limits, expires});
   }
   ready_.notify_one();
   done_.emplace(last_id_, std::move(done));
-  if (pushed_out) report(pushed_out->id, not_computed("too many logins wait, and most of them come from its network"));
+  if (pushed_out) report(pushed_out->id, not_computed("too many logins wait, and others have more right to"));
   return true;
 }
 
@@ -155,21 +157,33 @@ void HashQueue::stop() {
   ready_.notify_all();
   pool_.stop();
   Lock lock(mutex_);
-  while (waiting_.pop()) {
+  while (pop()) {
   }
   done_.clear();
 }
 
 std::size_t HashQueue::waiting() const {
   Lock lock(mutex_);
-  return waiting_.size();
+  return size();
 }
 
 std::optional<HashQueue::Job> HashQueue::take(bool wait) {
   Lock lock(mutex_);
-  while (wait && waiting_.size() == 0 && !stopping_) ready_.wait(mutex_);
+  while (wait && size() == 0 && !stopping_) ready_.wait(mutex_);
   if (stopping_) return std::nullopt;
-  return waiting_.pop();
+  return pop();
+}
+
+std::optional<HashQueue::Job> HashQueue::pop() {
+  const bool strangers_first = ++turn_ % kStrangersTurn == 0;
+  auto job = (strangers_first ? strangers_ : known_).pop();
+  return job ? std::move(job) : (strangers_first ? known_ : strangers_).pop();
+}
+
+std::optional<HashQueue::Job> HashQueue::make_room_for(bool known, std::string_view source) {
+  if (!known) return strangers_.make_room_for(source);
+  auto job = strangers_.push_out();
+  return job ? std::move(job) : known_.make_room_for(source);
 }
 
 bool HashQueue::stopping() const {

@@ -142,6 +142,7 @@ bool Logins::is_throttled(const PendingPtr& pending, const Throttle::Ruling& rul
     return turn_away(pending, "throttle",
                      {Cause::Throttled, "throttled: " + ruling.why, "too many failed logins; try again later"});
   }
+  pending->known = ruling.known;
   const bool slow = ruling.what == Throttle::Ruling::What::Slow;
   pending->note("throttle", true, slow ? "answers are slowed at the SASL socket" : "nothing holds it up");
   return false;

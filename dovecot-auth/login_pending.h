@@ -53,6 +53,7 @@ struct Logins::Pending {
   MoveOnlyFunction<void(Outcome<Keys>)> keys_done;
   Explained explained;
   bool right = false;  // of a proof
+  bool known = false;  // the account has logged in well from there
 
   std::optional<directory::Credentials> credentials;
   bool fresh = false;  // they were read for this attempt: a refusal may rest on them

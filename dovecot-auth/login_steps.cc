@@ -105,14 +105,14 @@ void Logins::choose(const PendingPtr& pending) {
 void Logins::hash(const PendingPtr& pending, Secret stored) {
   pending->tried = stored.copy();
   wait(pending);
-  const bool taken =
-      hashes_.submit(Throttle::source(pending->attempt.remote_ip), pending->attempt.password.copy(), std::move(stored),
-                     limits_, pending->expires, [this, weak = std::weak_ptr(pending)](password::Result result) {
-                       const auto waiting = weak.lock();
-                       if (!waiting || waiting->over) return;
-                       waiting->result = std::move(result);
-                       computed(waiting);
-                     });
+  const bool taken = hashes_.submit(pending->known, Throttle::source(pending->attempt.remote_ip),
+                                    pending->attempt.password.copy(), std::move(stored), limits_, pending->expires,
+                                    [this, weak = std::weak_ptr(pending)](password::Result result) {
+                                      const auto waiting = weak.lock();
+                                      if (!waiting || waiting->over) return;
+                                      waiting->result = std::move(result);
+                                      computed(waiting);
+                                    });
   if (taken) return;
   fail(pending, Cause::QueueFull, "too many logins wait already",
        "too many logins wait for their hash (auth.hash_queue)");
@@ -206,6 +206,8 @@ void Logins::upgrade(const Pending& pending) {
       if (capture) scram = Secret(password::make_scram_sha256(password));
     } catch (const std::invalid_argument&) {
       return;  // a password that the scheme does not take keeps its hash
+    } catch (const std::exception& error) {
+      return log::warning("login: {} keeps its hash and keys as they are: {}", login, error.what());
     }
     loop_.post([this, login = std::move(login), before = std::move(before), hash = std::move(hash),
                 scram = std::move(scram)]() mutable {

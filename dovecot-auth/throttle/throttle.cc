@@ -113,7 +113,7 @@ Throttle::Ruling Throttle::rule(std::string_view account, std::string_view remot
   if (networks_.size() + accounts_.size() == 0) return {};  // nobody has failed
   const auto place = place_of(remote_ip);
   const std::string key = account_key(account);
-  if (place && known_at(key, place->network, now) != nullptr) return {};
+  if (place && known_at(key, place->network, now) != nullptr) return {What::Open, {}, {}, true};
 
   double fullest = 0;
   if (place) {
@@ -123,7 +123,7 @@ Throttle::Ruling Throttle::rule(std::string_view account, std::string_view remot
       const std::uint64_t limit = accounts_of(network);
       const double level = tries->count.now(now, limit, rules_.window);
       if (is_full(level, limit)) {
-        return {What::Stop, {}, "too many different accounts have failed from " + network_name(network)};
+        return {What::Stop, {}, "too many different accounts have failed from " + network_name(network), false};
       }
       if (limit > 0) fullest = std::max(fullest, level / static_cast<double>(limit));
     }
@@ -131,14 +131,16 @@ Throttle::Ruling Throttle::rule(std::string_view account, std::string_view remot
   if (const Tries* tries = accounts_.find(key)) {
     const double level = tries->count.now(now, rules_.passwords, rules_.window);
     if (is_full(level, rules_.passwords)) {
-      return {
-          What::Stop, {}, "too many different wrong passwords for this account from networks that it is not known at"};
+      return {What::Stop,
+              {},
+              "too many different wrong passwords for this account from networks that it is not known at",
+              false};
     }
     if (rules_.passwords > 0) fullest = std::max(fullest, level / static_cast<double>(rules_.passwords));
   }
   if (fullest <= 0.5) return {};
   const auto delay = std::chrono::duration_cast<Duration>(std::min(1.0, (fullest - 0.5) * 2) * kMaxDelay);
-  return {What::Slow, delay, {}};
+  return {What::Slow, delay, {}, false};
 }
 
 void Throttle::failed(std::string_view account, std::string_view remote_ip, std::string_view password, Instant now) {

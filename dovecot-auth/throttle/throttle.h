@@ -33,6 +33,8 @@ class Throttle {
     What what = What::Open;
     Duration delay{};  // of Slow: at most kMaxDelay
     std::string why;   // of Stop
+    // The account has logged in well from there: among many guesses, its logins come first.
+    bool known = false;
   };
   static constexpr Duration kMaxDelay = std::chrono::seconds(4);
   static constexpr std::size_t kKnownNetworks = 8;  // of an account; the oldest goes first

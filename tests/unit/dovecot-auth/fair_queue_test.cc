@@ -63,3 +63,11 @@ TEST_CASE("what only moves can wait, and a source that has gone is forgotten") {
   CHECK(**queue.make_room_for("two") == 2);
   CHECK(queue.size() == 1);
 }
+
+TEST_CASE("the source that has most loses its newest") {
+  FairQueue<std::string> queue;
+  CHECK_FALSE(queue.push_out());
+  for (const auto* item : {"a1", "b1", "b2", "c1"}) queue.push(std::string_view(item, 1), item);
+  CHECK(queue.push_out() == "b2");
+  CHECK(drain(queue) == "a1 b1 c1");
+}

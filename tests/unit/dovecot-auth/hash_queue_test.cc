@@ -23,8 +23,8 @@ struct Fixture {
   ~Fixture() { queue.stop(); }
 
   bool submit(const std::string& name, std::string_view source, std::string_view password, std::string_view stored,
-              Duration time = kLong) {
-    return queue.submit(source, Secret(password), Secret(stored), {}, clock.now() + time,
+              Duration time = kLong, bool known = false) {
+    return queue.submit(known, source, Secret(password), Secret(stored), {}, clock.now() + time,
                         [this, name](password::Result result) {
                           CHECK(loop.on_loop());
                           CHECK_FALSE(submitting);
@@ -118,6 +118,19 @@ TEST_CASE("a full queue refuses, unless another source has more in it") {
   CHECK(f.reasons.at("a3").find("too many logins wait") != std::string::npos);
 }
 
+TEST_CASE("those who are known come before strangers, and push them out of a full queue") {
+  Fixture f(0, 3);
+  for (const auto* name : {"s1", "s2", "s3"}) REQUIRE(f.submit(name, name, "x", kBcrypt));
+  CHECK_FALSE(f.submit("s4", "s4", "x", kBcrypt));
+  CHECK(f.submit("k1", "home", "x", kBcrypt, kLong, true));
+  CHECK(f.submit("k2", "home", "x", kBcrypt, kLong, true));
+  CHECK(f.submit("k3", "office", "x", kBcrypt, kLong, true));
+  REQUIRE(f.answered(3));
+  for (const auto* name : {"s1", "s2", "s3"}) CHECK(f.verdicts.at(name) == Verdict::NotComputed);
+  CHECK_FALSE(f.submit("k4", "home", "x", kBcrypt, kLong, true));
+  CHECK_FALSE(f.submit("s5", "s5", "x", kBcrypt));
+}
+
 TEST_CASE("what nobody waits for is not hashed") {
   Fixture f(1);
   const std::string stored = password::make_sha512_crypt(Secret("secret"), 1000);
@@ -141,13 +154,14 @@ TEST_CASE("stopping drops what waits and what runs") {
     SystemClock clock;
     HashQueue queue(loop, clock, 2, 256);
     for (int i = 0; i < 20; ++i) {
-      REQUIRE(queue.submit("a", Secret("secret"), Secret(dear), {}, clock.now() + kLong,
+      REQUIRE(queue.submit(false, "a", Secret("secret"), Secret(dear), {}, clock.now() + kLong,
                            [owned](password::Result) { FAIL("answered after stop()"); }));
     }
     queue.stop();
     CHECK(owned.use_count() == 1);
     CHECK(queue.waiting() == 0);
-    CHECK_FALSE(queue.submit("a", Secret("secret"), Secret(dear), {}, clock.now() + kLong, [](password::Result) {}));
+    CHECK_FALSE(
+        queue.submit(false, "a", Secret("secret"), Secret(dear), {}, clock.now() + kLong, [](password::Result) {}));
     loop.run_ready();
     queue.stop();  // again does no harm
   }
