@@ -5,6 +5,7 @@
 
 #include "dovecot-auth/master/session.h"
 #include "dovecot-auth/postfix/session.h"
+#include "dovecot-auth/sasl/mechanism.h"
 #include "dovecot-auth/saslauthd/session.h"
 #include "shared/config/config.h"
 #include "shared/config/secret_file.h"
@@ -39,10 +40,26 @@ std::vector<uid_t> credentials_peers(const config::Settings::Auth& settings) {
   return uids;
 }
 
+// Throws config::Error for one that this host cannot do.
+void check_mechanisms(const config::Settings::Auth& settings) {
+  for (const auto& name : settings.mechanisms) {
+    const std::string why = sasl::why_unavailable(name);
+    if (!why.empty()) throw config::Error("auth.mechanisms: " + why);
+  }
+}
+
+// Without an endpoint there need be none.
+Secret policy_token(const config::Settings::Auth& settings) {
+  if (settings.policy_http.empty()) return Secret();
+  return config::read_secret("policy-token", settings.policy_token_file);
+}
+
 }  // namespace
 
 void check_settings(const config::Settings& settings) {
   const Accounts accounts(settings.mailboxes);
+  check_mechanisms(settings.auth);
+  policy_token(settings.auth);
   credentials_peers(settings.auth);
   config::read_secret("database-password", settings.auth.database_password_file);
 }
@@ -56,7 +73,9 @@ AuthService::AuthService(Loop& loop, const config::Settings& settings)
       locked_(settings.auth.state),
       throttle_(loop, clock_, background_, settings.throttle, settings.auth.state),
       logins_({loop, clock_, questions_, hashes_, background_, throttle_.throttle(), locked_}, settings),
-      services_{logins_, questions_, accounts_} {
+      services_{logins_, questions_, accounts_, locked_, clock_},
+      policy_token_(policy_token(settings.auth)) {
+  check_mechanisms(settings.auth);
   questions_.credentials = [this](std::string_view login, directory::Freshness freshness,
                                   directory::Later<directory::Credentials> later) {
     return directory_.credentials(login, freshness, std::move(later));
@@ -76,6 +95,18 @@ AuthService::AuthService(Loop& loop, const config::Settings& settings)
   };
   questions_.mailboxes = [this](std::uint64_t after, directory::Later<directory::MailboxPage> later) {
     directory_.mailboxes(after, std::move(later));
+  };
+  throttling_.why_not = [this](const policy::Question& question) -> std::optional<std::string> {
+    if (locked_.contains(question.login)) return "the login is locked on this host";
+    auto ruling = logins_.throttle().rule(question.login, question.remote_ip, clock_.now());
+    if (ruling.what != Throttle::Ruling::What::Stop) return std::nullopt;
+    return std::move(ruling.why);
+  };
+  throttling_.report = [this](const policy::Question& question) {
+    if (question.refused_by_policy || question.trouble) return;
+    Throttle& throttle = logins_.throttle();
+    if (question.success) return throttle.succeeded(question.login, question.remote_ip, clock_.now());
+    throttle.failed(question.login, question.remote_ip, question.password_hash, clock_.now());
   };
 }
 
@@ -97,7 +128,7 @@ std::vector<daemon::Endpoint> AuthService::endpoints() {
   auth.networks = settings_.auth.networks;
   auth.max_connections = settings_.auth.max_connections;
   auth.open = [this](Channel& channel) {
-    return std::make_shared<postfix::AuthSession>(channel, logins_, ++connections_);
+    return std::make_shared<postfix::AuthSession>(channel, logins_, settings_.auth.mechanisms, ++connections_);
   };
 
   // Its peers are told by their uid, whatever groups they are in, so that its mode lets everybody knock.
@@ -121,8 +152,18 @@ std::vector<daemon::Endpoint> AuthService::endpoints() {
   mux.max_connections = settings_.auth.max_connections;
   mux.open = [this](Channel& channel) { return std::make_shared<saslauthd::MuxSession>(channel, logins_); };
 
-  return {std::move(userdb), std::move(mux), std::move(auth),
-          verify_endpoint("verify", settings_.auth.verify, verify::Scope::Verify), std::move(credentials)};
+  daemon::Endpoint keys = verify_endpoint("keys", settings_.auth.keys, verify::Scope::Keys);
+
+  daemon::Endpoint policy;
+  policy.name = "policy-http";
+  policy.listen = settings_.auth.policy_http;
+  policy.max_connections = settings_.auth.max_connections;
+  policy.open = [this](Channel& channel) { return policy::open_session(channel, policy_token_, throttling_); };
+
+  return {std::move(userdb),     std::move(mux),
+          std::move(keys),       std::move(policy),
+          std::move(auth),       verify_endpoint("verify", settings_.auth.verify, verify::Scope::Verify),
+          std::move(credentials)};
 }
 
 void AuthService::reload(const config::Settings& settings) {
@@ -135,7 +176,9 @@ void AuthService::reload(const config::Settings& settings) {
   if (before.listen != after.listen || before.networks != after.networks || before.verify != after.verify ||
       before.credentials != after.credentials || before.credentials_peers != after.credentials_peers ||
       before.max_connections != after.max_connections || before.hash_threads != after.hash_threads ||
-      before.hash_queue != after.hash_queue || before.userdb != after.userdb || before.mux != after.mux) {
+      before.hash_queue != after.hash_queue || before.mechanisms != after.mechanisms ||
+      before.policy_http != after.policy_http || before.policy_token_file != after.policy_token_file ||
+      before.userdb != after.userdb || before.mux != after.mux || before.keys != after.keys) {
     log::warning("settings of [auth] have changed; they take effect when vmail-authd is restarted");
   }
 }

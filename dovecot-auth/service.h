@@ -6,6 +6,7 @@
 #include "dovecot-auth/accounts.h"
 #include "dovecot-auth/hash_queue.h"
 #include "dovecot-auth/login.h"
+#include "dovecot-auth/policy-http/session.h"
 #include "dovecot-auth/throttle/keeper.h"
 #include "dovecot-auth/verify/session.h"
 #include "shared/base/clock.h"
@@ -40,6 +41,8 @@ class AuthService final : public daemon::Service {
   ThrottleKeeper throttle_;
   Logins logins_;
   verify::Services services_;
+  Secret policy_token_;
+  policy::Throttling throttling_;
   std::uint64_t connections_ = 0;
 };
 

@@ -39,7 +39,8 @@ std::optional<Question> parse_question(std::string_view body, std::string& why) 
                     read(object, "remote", question.remote_ip) && read(object, "protocol", question.protocol) &&
                     read(object, "success", question.success) &&
                     read(object, "policy_reject", question.refused_by_policy);
-  if (!good) {
+  std::string fail_type;
+  if (!good || !read(object, "fail_type", fail_type)) {
     why = "a member of the JSON object is of another type than Dovecot's, or longer than 512 bytes";
     return std::nullopt;
   }
@@ -47,6 +48,7 @@ std::optional<Question> parse_question(std::string_view body, std::string& why) 
     why = "the JSON object has no login";
     return std::nullopt;
   }
+  question.trouble = fail_type == "internal";
   return question;
 }
 

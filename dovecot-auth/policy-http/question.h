@@ -20,6 +20,7 @@ struct Question {
   // Of a report.
   bool success = false;
   bool refused_by_policy = false;
+  bool trouble = false;  // it failed for another reason than the password (Dovecot 2.4's fail_type "internal")
 };
 
 // Nothing for what is no such object; `why` says so in words, and holds nothing that the peer sent.

@@ -1,5 +1,7 @@
 #include "dovecot-auth/policy-http/session.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 
 #include "shared/daemon/http_session.h"
@@ -12,12 +14,7 @@ constexpr std::string_view kJson = "application/json";
 
 // In a time that does not depend on where the two differ.
 bool equal(std::string_view given, std::string_view token) {
-  unsigned char difference = given.size() == token.size() ? 0 : 1;
-  for (std::size_t i = 0; i < token.size(); ++i) {
-    const char c = given.empty() ? '\0' : given[i % given.size()];
-    difference = static_cast<unsigned char>(difference | (c ^ token[i]));
-  }
-  return difference == 0;
+  return given.size() == token.size() && CRYPTO_memcmp(given.data(), token.data(), token.size()) == 0;
 }
 
 std::string plain(int status, std::string_view text, std::string_view allow = {}) {

@@ -96,14 +96,16 @@ Event Decoder::next() {
   }
 }
 
-std::string handshake(std::uint32_t pid, std::uint64_t connection, std::string_view cookie) {
+std::string handshake(std::uint32_t pid, std::uint64_t connection, std::string_view cookie,
+                      const std::vector<std::string>& mechanisms) {
+  std::string text = "VERSION\t1\t2\n";
+  for (const auto& name : mechanisms) {
+    // The others send the password as it is: smtpd_sasl_security_options goes by it.
+    text += "MECH\t" + name + (name.starts_with("SCRAM-") ? "\tmutual-auth\n" : "\tplaintext\n");
+  }
   // Postfix takes a server that sends SPID before its mechanisms for another kind of socket and hangs up.
-  return "VERSION\t1\t2\n"
-         "MECH\tPLAIN\tplaintext\n"
-         "MECH\tLOGIN\tplaintext\n"
-         "SPID\t" +
-         std::to_string(pid) + "\nCUID\t" + std::to_string(connection) + "\nCOOKIE\t" + std::string(cookie) +
-         "\nDONE\n";
+  return text + "SPID\t" + std::to_string(pid) + "\nCUID\t" + std::to_string(connection) + "\nCOOKIE\t" +
+         std::string(cookie) + "\nDONE\n";
 }
 
 std::string ok(std::uint32_t id, std::string_view user) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "dovecot-auth/wire/line_buffer.h"
 #include "shared/base/secret.h"
@@ -59,7 +60,8 @@ class Decoder {
 };
 
 // All that a server says before the first request.
-std::string handshake(std::uint32_t pid, std::uint64_t connection, std::string_view cookie);
+std::string handshake(std::uint32_t pid, std::uint64_t connection, std::string_view cookie,
+                      const std::vector<std::string>& mechanisms);
 std::string ok(std::uint32_t id, std::string_view user);
 std::string go_on(std::uint32_t id, std::string_view challenge);
 // `user` may be empty: not known. `reason` reaches the person who logs in.

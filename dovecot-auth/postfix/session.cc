@@ -50,9 +50,10 @@ std::optional<std::string> reply_to(std::uint32_t id, const std::string& user, c
 
 }  // namespace
 
-AuthSession::AuthSession(Channel& channel, Logins& logins, std::uint64_t connection)
-    : channel_(channel), logins_(logins) {
-  channel_.send(handshake(static_cast<std::uint32_t>(::getpid()), connection, random_cookie()));
+AuthSession::AuthSession(Channel& channel, Logins& logins, const std::vector<std::string>& mechanisms,
+                         std::uint64_t connection)
+    : channel_(channel), logins_(logins), mechanisms_(mechanisms) {
+  channel_.send(handshake(static_cast<std::uint32_t>(::getpid()), connection, random_cookie(), mechanisms));
 }
 
 void AuthSession::on_bytes(std::string_view bytes) {
@@ -89,7 +90,10 @@ void AuthSession::handle(Auth& request) {
   exchange.attempt.service = std::move(request.service);
   exchange.attempt.remote_ip = std::move(request.remote_ip);
   exchange.attempt.session = std::move(request.session);
-  exchange.mechanism = sasl::make_mechanism(request.mechanism);
+  const auto is_asked_for = [&](const auto& name) { return equal_ignoring_ascii_case(name, request.mechanism); };
+  if (std::any_of(mechanisms_.begin(), mechanisms_.end(), is_asked_for)) {
+    exchange.mechanism = sasl::make_mechanism(request.mechanism);
+  }
   if (!exchange.mechanism) return refuse(request.id, exchange.attempt, "this way to log in is not offered");
   std::optional<std::string_view> initial;
   if (request.initial) {
@@ -104,7 +108,7 @@ void AuthSession::handle(Auth& request) {
 
 void AuthSession::handle(Continue& request) {
   const auto found = exchanges_.find(request.id);
-  if (found == exchanges_.end() || !found->second.mechanism) return malformed("a CONT that nothing was asked for");
+  if (found == exchanges_.end() || found->second.check != 0) return malformed("a CONT that nothing was asked for");
   Exchange exchange = std::move(found->second);
   exchanges_.erase(found);
   if (!request.response.is_base64) {
@@ -128,21 +132,66 @@ void AuthSession::take(std::uint32_t id, Exchange exchange, sasl::Step step) {
     drop_oldest_waiting();
     return channel_.send(go_on(id, challenge->text));
   }
-  auto& check = std::get<sasl::Check>(step);
+  if (auto* wanted = std::get_if<sasl::NeedKeys>(&step)) {
+    return ask_for_keys(id, std::move(exchange), std::move(wanted->user));
+  }
+  if (auto* trouble = std::get_if<sasl::Trouble>(&step)) {
+    exchange.attempt.user = std::move(trouble->user);
+    log_login(exchange.attempt, LoginOutcome::temp_fail(trouble->why), trouble->why, "");
+    return channel_.close();
+  }
   Attempt attempt = std::move(exchange.attempt);
-  attempt.user = check.user;
-  attempt.password = std::move(check.password);
   attempt.way = Way::Sasl;
-  // The exchange stays in the table, so that CANCEL finds it; the attempt itself goes to the check.
+  if (auto* proven = std::get_if<sasl::Proven>(&step)) {
+    attempt.user = std::move(proven->user);
+    auto done = begin_check(id, attempt);
+    return logins_.proven(std::move(attempt), proven->right, std::move(done));
+  }
+  auto& check = std::get<sasl::Check>(step);
+  attempt.user = std::move(check.user);
+  attempt.password = std::move(check.password);
+  auto done = begin_check(id, attempt);
+  logins_.check(std::move(attempt), std::move(done));
+}
+
+// The exchange stays in the table, so that CANCEL finds it; the attempt itself goes to the check.
+Logins::Done AuthSession::begin_check(std::uint32_t id, const Attempt& attempt) {
   Exchange waiting;
-  waiting.attempt.user = std::move(check.user);
+  waiting.attempt.user = attempt.user;
   waiting.check = ++checks_;
   exchanges_.emplace(id, std::move(waiting));
   ++checking_;
-  logins_.check(std::move(attempt), [this, weak = weak_from_this(), id, number = checks_](const LoginOutcome& outcome,
-                                                                                          std::string_view told) {
+  return [this, weak = weak_from_this(), id, number = checks_](const LoginOutcome& outcome, std::string_view told) {
     if (const auto self = weak.lock()) checked(id, number, outcome, told);
+  };
+}
+
+void AuthSession::ask_for_keys(std::uint32_t id, Exchange exchange, std::string user) {
+  exchange.attempt.user = std::move(user);
+  exchange.attempt.way = Way::Sasl;
+  exchange.check = ++checks_;
+  ++checking_;
+  const auto& asked = exchanges_.emplace(id, std::move(exchange)).first->second;
+  logins_.keys(asked.attempt, [this, weak = weak_from_this(), id, number = checks_](const Outcome<Keys>& keys) {
+    if (const auto self = weak.lock()) go_on_with(id, number, keys);
   });
+}
+
+void AuthSession::go_on_with(std::uint32_t id, std::uint64_t check, const Outcome<Keys>& keys) {
+  --checking_;
+  const auto found = exchanges_.find(id);
+  if (found != exchanges_.end() && found->second.check == check) {
+    if (keys.is_temp_fail()) return channel_.close();
+    Exchange exchange = std::move(found->second);
+    exchanges_.erase(found);
+    exchange.check = 0;
+    if (keys.is_found()) exchange.attempt.keys = keys.value().scram.copy();
+    auto step = exchange.mechanism->resume(keys.is_found() ? &keys.value().scram : nullptr);
+    take(id, std::move(exchange), std::move(step));
+  }
+  if (ending_) return on_drain();
+  channel_.resume();
+  proceed();
 }
 
 void AuthSession::checked(std::uint32_t id, std::uint64_t check, const LoginOutcome& outcome, std::string_view told) {
@@ -171,7 +220,7 @@ void AuthSession::malformed(const std::string& why) {
 
 // Postfix tells us nothing when its client breaks an exchange off, and keeps the connection.
 void AuthSession::drop_oldest_waiting() {
-  const auto waits = [](const auto& entry) { return entry.second.mechanism != nullptr; };
+  const auto waits = [](const auto& entry) { return entry.second.check == 0; };
   if (static_cast<std::size_t>(std::count_if(exchanges_.begin(), exchanges_.end(), waits)) <= kMaxWaiting) return;
   exchanges_.erase(std::find_if(exchanges_.begin(), exchanges_.end(), waits));
 }

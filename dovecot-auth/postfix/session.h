@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "dovecot-auth/login.h"
 #include "dovecot-auth/postfix/codec.h"
@@ -16,15 +18,15 @@ namespace vmail::auth::postfix {
 // Loop thread only.
 class AuthSession final : public Session {
  public:
-  // `connection` tells this daemon's connections apart.
-  AuthSession(Channel& channel, Logins& logins, std::uint64_t connection);
+  // `connection` tells this daemon's connections apart; `mechanisms` are those of [auth], and outlive it.
+  AuthSession(Channel& channel, Logins& logins, const std::vector<std::string>& mechanisms, std::uint64_t connection);
 
   void on_bytes(std::string_view bytes) override;
   void on_end_of_input() override;
   void on_drain() override;
 
  private:
-  // Mechanism: waits for the client. None: waits for the check of its password.
+  // It waits for the client, or (`check` is not 0) for Logins; a mechanism then goes on with the keys of the user.
   struct Exchange {
     std::unique_ptr<sasl::Mechanism> mechanism;
     Attempt attempt;
@@ -36,6 +38,9 @@ class AuthSession final : public Session {
   void handle(Continue& request);
   void handle(Cancel& request);
   void take(std::uint32_t id, Exchange exchange, sasl::Step step);
+  Logins::Done begin_check(std::uint32_t id, const Attempt& attempt);
+  void ask_for_keys(std::uint32_t id, Exchange exchange, std::string user);
+  void go_on_with(std::uint32_t id, std::uint64_t check, const Outcome<Keys>& keys);
   void checked(std::uint32_t id, std::uint64_t check, const LoginOutcome& outcome, std::string_view told);
   void refuse(std::uint32_t id, const Attempt& attempt, const std::string& why);
   void malformed(const std::string& why);
@@ -43,6 +48,7 @@ class AuthSession final : public Session {
 
   Channel& channel_;
   Logins& logins_;
+  const std::vector<std::string>& mechanisms_;
   Decoder decoder_;
   std::map<std::uint32_t, Exchange> exchanges_;  // by id: clients count upwards, so the first is the oldest
   std::size_t checking_ = 0;

@@ -1,5 +1,7 @@
 #include "dovecot-auth/verify/session.h"
 
+#include <algorithm>
+
 #include "dovecot-auth/verify/protocol.h"
 #include "shared/base/text.h"
 #include "shared/runtime/log.h"
@@ -8,11 +10,11 @@ namespace vmail::auth::verify {
 namespace {
 
 // The four outcomes as this protocol spells them.
-Secret reply_to(const Outcome<Account>& outcome, std::string_view password = {}) {
+Secret reply_to(const Outcome<Account>& outcome, std::string_view password = {}, std::string_view networks = {}) {
   switch (outcome.status()) {
     case Status::Found: {
       const Account& account = outcome.value();
-      return ok({account.user, account.home, account.uid, account.gid, password, {}});
+      return ok({account.user, account.home, account.uid, account.gid, password, networks});
     }
     case Status::NotFound:
     case Status::Disabled:
@@ -34,7 +36,7 @@ void VerifySession::say_too_long() {
 
 void VerifySession::handle(std::span<char> line) {
   Request request = parse_request(line);
-  const bool for_this_socket = (scope_ == Scope::Credentials) == (request.kind == Request::Kind::Credentials);
+  const bool for_this_socket = (scope_ != Scope::Verify) == (request.kind == Request::Kind::Credentials);
   if (request.kind == Request::Kind::Unknown || !for_this_socket) {
     channel_.send(temp("this socket does not answer such a request"));
     return refuse("a request that this socket does not answer");
@@ -48,7 +50,7 @@ void VerifySession::handle(std::span<char> line) {
     case Request::Kind::List:
       return list(request.after);
     case Request::Kind::Credentials:
-      return credentials(request.user, request.scheme);
+      return credentials(std::move(request));
     case Request::Kind::Unknown:
       break;
   }
@@ -108,38 +110,68 @@ void VerifySession::listed(const Outcome<directory::MailboxPage>& page) {
   answer(reply.finish(page.value().more ? std::optional(page.value().last) : std::nullopt));
 }
 
-void VerifySession::credentials(const std::string& user, const std::string& scheme) {
+void VerifySession::credentials(Request&& request) {
+  const auto asked = std::make_shared<const Request>(std::move(request));
   const auto known = services_.questions.credentials(
-      user, directory::Freshness::Cached,
-      [this, weak = weak_from_this(), user, scheme](const Outcome<directory::Credentials>& later) {
+      asked->user, directory::Freshness::Cached,
+      [this, weak = weak_from_this(), asked](const Outcome<directory::Credentials>& later) {
         if (const auto self = weak.lock()) {
-          credentials_known(user, scheme, later);
+          credentials_known(*asked, later);
           proceed();
         }
       });
-  if (known) credentials_known(user, scheme, *known);
+  if (known) credentials_known(*asked, *known);
+}
+
+// Whoever gets the keys to check by decides alone, so all that can be known before decides here. Networks can be
+// checked there too: allow_nets goes with the answer.
+std::optional<std::string> VerifySession::why_withheld(const Request& request,
+                                                       const directory::Credentials& credentials) const {
+  const bool locked =
+      services_.locked.contains(request.user) || services_.locked.contains(credentials.mailbox.address());
+  if (locked) return "the login is locked on this host";
+  if (credentials.app_passwords_only) return "app passwords only";
+  directory::Access access = credentials.access;
+  if (request.remote_ip.empty()) access.networks.clear();
+  const auto denial = why_denied(access, request.service, request.remote_ip, services_.clock.wall(), "this account");
+  if (!denial) return std::nullopt;
+  return denial->reason;
 }
 
 // That a hash has left the daemon is worth a line each time.
-void VerifySession::credentials_known(const std::string& user, const std::string&,
-                                      const Outcome<directory::Credentials>& credentials) {
+void VerifySession::credentials_known(const Request& request, const Outcome<directory::Credentials>& credentials) {
   auto account = Outcome<Account>::not_found();
   Secret hash;
-  if (credentials.is_found()) {
-    hash = password::with_scheme(credentials.value().hash.view(), services_.logins.limits());
-    account = hash.empty() ? Outcome<Account>::temp_fail("the stored hash cannot be used")
-                           : services_.accounts.account(credentials.value().mailbox);
-  } else {
+  std::string networks;
+  std::string withheld;
+  if (!credentials.is_found()) {
     account = Outcome<Account>::without_value(credentials);
+  } else if (const auto why = why_withheld(request, credentials.value())) {
+    withheld = " reason=" + *why;
+  } else {
+    const auto& found = credentials.value();
+    // Whoever asks for keys could do nothing with a hash.
+    const bool keys = scope_ == Scope::Keys || request.scheme == "SCRAM-SHA-256";
+    if (keys && found.scram.empty()) {
+      log::info("credentials user={} peer={} result=failed reason=no keys are stored for SCRAM",
+                printable(request.user), channel_.peer().address);
+      return answer(reply_to(Outcome<Account>::not_found()).view());
+    }
+    hash = keys ? Secret("{SCRAM-SHA-256}" + found.scram.text())
+                : password::with_scheme(found.hash.view(), services_.logins.limits());
+    account = hash.empty() ? Outcome<Account>::temp_fail("the stored hash cannot be used")
+                           : services_.accounts.account(found.mailbox);
+    networks = found.access.networks;
+    std::replace(networks.begin(), networks.end(), ' ', ',');
   }
   if (account.is_temp_fail()) {
-    log::warning("credentials user={} peer={} result=tempfail reason={}", printable(user), channel_.peer().address,
-                 account.reason());
+    log::warning("credentials user={} peer={} result=tempfail reason={}", printable(request.user),
+                 channel_.peer().address, account.reason());
   } else {
-    log::info("credentials user={} peer={} result={}", printable(user), channel_.peer().address,
-              account.is_found() ? "ok" : "failed");
+    log::info("credentials user={} peer={} result={}{}", printable(request.user), channel_.peer().address,
+              account.is_found() ? "ok" : "failed", withheld);
   }
-  answer(reply_to(account, hash.view()).view());
+  answer(reply_to(account, hash.view(), networks).view());
 }
 
 }  // namespace vmail::auth::verify

@@ -5,6 +5,7 @@
 #include "dovecot-auth/line_session.h"
 #include "dovecot-auth/login.h"
 #include "dovecot-auth/verify/codec.h"
+#include "shared/directory/deny_list.h"
 
 namespace vmail::auth::verify {
 
@@ -13,10 +14,13 @@ struct Services {
   Logins& logins;
   const Questions& questions;
   const Accounts& accounts;
+  const directory::DenyList& locked;
+  const Clock& clock;
 };
 
-// Which requests a socket answers: a hash leaves by the credentials socket alone.
-enum class Scope { Verify, Credentials };
+// Which requests a socket answers: a hash leaves by the credentials socket alone, SCRAM keys by that and by the socket
+// for keys.
+enum class Scope { Verify, Credentials, Keys };
 
 // Loop thread only.
 class VerifySession final : public LineSession {
@@ -29,11 +33,11 @@ class VerifySession final : public LineSession {
   void verify(Request&& request);
   void userdb(const std::string& user);
   void list(std::uint64_t after);
-  void credentials(const std::string& user, const std::string& scheme);
+  void credentials(Request&& request);
   void userdb_known(const std::string& user, const Outcome<directory::Mailbox>& mailbox);
   void listed(const Outcome<directory::MailboxPage>& page);
-  void credentials_known(const std::string& user, const std::string& scheme,
-                         const Outcome<directory::Credentials>& credentials);
+  void credentials_known(const Request& request, const Outcome<directory::Credentials>& credentials);
+  std::optional<std::string> why_withheld(const Request& request, const directory::Credentials& credentials) const;
 
   const Services& services_;
   const Scope scope_;

@@ -119,7 +119,7 @@ class Suite:
         self.auth.listen("auth", os.path.join(self.queue, "auth"), postfix, 0o660)
         self.verify = os.path.join(self.run, "auth/verify")
         self.auth.listen("verify", self.verify, (AUTH_UID, dovecot), 0o660)
-        self.auth.listen("verify", os.path.join(self.queue, "verify"), postfix, 0o660)
+        self.auth.listen("keys", os.path.join(self.queue, "keys"), postfix, 0o660)
         self.userdb = os.path.join(self.run, "auth/userdb")
         self.auth.listen("userdb", self.userdb, (AUTH_UID, dovecot), 0o660)
         self.mux = os.path.join(self.queue, "mux")

@@ -128,11 +128,15 @@ struct Settings {
   struct Auth {
     std::vector<std::string> listen = {"unix:/run/vmailkit/auth/auth"};  // Dovecot auth protocol, for Postfix
     std::vector<std::string> networks;
-    std::string verify = "/run/vmailkit/auth/verify";  // checkpassword, the Lua script
-    std::string credentials;                           // empty: off
-    std::vector<std::string> credentials_peers;        // user names or uids
-    std::string userdb;                                // Dovecot's auth master protocol, read only; empty: off
-    std::string mux;                                   // as saslauthd's; empty: off
+    std::string verify = "/run/vmailkit/auth/verify";          // checkpassword, the Lua script
+    std::string credentials;                                   // empty: off
+    std::vector<std::string> credentials_peers;                // user names or uids
+    std::vector<std::string> mechanisms = {"PLAIN", "LOGIN"};  // offered to Postfix
+    std::vector<std::string> policy_http;  // auth policy for Dovecot, "inet:ADDRESS:PORT" on loopback; empty: off
+    std::string policy_token_file = "/etc/vmailkit/policy.token";
+    std::string userdb;  // Dovecot's auth master protocol, read only; empty: off
+    std::string mux;     // as saslauthd's; empty: off
+    std::string keys;    // SCRAM keys, for Cyrus SASL's plugin; empty: off
     std::uint64_t max_connections = 1000;
     std::uint64_t hash_threads = 0;         // 0: one per processor
     std::uint64_t hash_queue = 256;         // logins that wait; one more is a temporary failure at once

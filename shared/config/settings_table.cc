@@ -67,6 +67,10 @@ std::string check_name(const std::string& text) {
   return text.empty() ? "may not be empty" : "";
 }
 
+std::string check_mechanism(const std::string& text) {
+  return text == "PLAIN" || text == "LOGIN" || text == "SCRAM-SHA-256" ? "" : "must be PLAIN, LOGIN or SCRAM-SHA-256";
+}
+
 std::string check_limit(const std::string& text) {
   std::string why;
   return parse_limit(text, why) ? "" : why;
@@ -453,6 +457,33 @@ std::vector<Setting> make_table() {
        {},
        check_name});
   add({"auth",
+       "mechanisms",
+       "What Postfix may offer: PLAIN, LOGIN, and SCRAM-SHA-256 for logins whose keys are stored. Clients that can do "
+       "several take SCRAM, so that those without keys fail once it is offered.",
+       VMAIL_AT(auth, mechanisms),
+       0,
+       0,
+       {},
+       check_mechanism});
+  add({"auth",
+       "policy_http",
+       "Where Dovecot's auth policy questions are answered over HTTP (auth_policy_server_url): \"unix:/PATH\", or "
+       "\"inet:ADDRESS:PORT\" on loopback. Empty: nowhere.",
+       VMAIL_AT(auth, policy_http),
+       0,
+       0,
+       {},
+       check_loopback});
+  add({"auth",
+       "policy_token_file",
+       "The file that holds the token of those questions and nothing else (auth_policy_server_api_header = X-API-Key: "
+       "TOKEN); others may not read it. A systemd credential named policy-token is taken first.",
+       VMAIL_AT(auth, policy_token_file),
+       0,
+       0,
+       {},
+       check_path});
+  add({"auth",
        "userdb",
        "A socket on which Dovecot's LMTP and doveadm can ask who a user is (auth_socket_path), read only. Empty: off.",
        VMAIL_AT(auth, userdb),
@@ -464,6 +495,14 @@ std::vector<Setting> make_table() {
        "mux",
        "A socket for programs with `pwcheck_method: saslauthd`. Empty: off.",
        VMAIL_AT(auth, mux),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"auth",
+       "keys",
+       "A socket that gives SCRAM-SHA-256 keys to the plugin of Cyrus SASL. Empty: off.",
+       VMAIL_AT(auth, keys),
        0,
        0,
        {},

@@ -19,6 +19,7 @@ static vmail::fuzz::Reach reached_cancel("a CANCEL");
 static vmail::fuzz::Reach reached_malformed("a malformed line");
 static vmail::fuzz::Reach reached_half("half a line");
 static vmail::fuzz::Reach reached_check("a mechanism's user and password");
+static vmail::fuzz::Reach reached_keys("a first message of SCRAM");
 static vmail::fuzz::Reach reached_invalid("a response that no mechanism takes");
 
 namespace {
@@ -38,6 +39,11 @@ std::string run(const sasl::Step& step, std::uint32_t id) {
     check_one_line(ok(id, check->user));
     check_one_line(fail(id, check->user, "reason"));
     return "check " + check->user + '\n' + check->password.text();
+  }
+  if (const auto* wanted = std::get_if<sasl::NeedKeys>(&step)) {
+    reached_keys.hit();
+    require(!wanted->user.empty(), "keys are somebody's");
+    return "keys " + wanted->user;
   }
   const auto& invalid = std::get<sasl::Invalid>(step);
   reached_invalid.hit();

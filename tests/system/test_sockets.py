@@ -34,7 +34,7 @@ class Sockets(unittest.TestCase):
     def setUp(self):
         self.postfix = site.postfix.owner
         self.dovecot = dovecot_ids()
-        names = ("maps", "policy", "auth", "lmtp", "mux", "verify")
+        names = ("maps", "policy", "auth", "lmtp", "mux", "keys")
         self.in_queue = {name: os.path.join(site.suite.queue, name) for name in names}
         self.beside_the_queue = {"verify": site.suite.verify, "userdb": site.suite.userdb, "usage": site.suite.usage}
         self.control = {

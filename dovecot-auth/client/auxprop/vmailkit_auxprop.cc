@@ -1,7 +1,8 @@
-// libvmailkit.so: an auxiliary property plugin of Cyrus SASL (saslplug.h of 2.1.28), for programs with `pwcheck_method:
-// auxprop-hashed` and `auxprop_plugin: vmailkit`, such as Postfix with smtpd_sasl_type = cyrus. libsasl2 then sets the
-// password that a client sent as the user's, and asks whether it is one (SASL_AUXPROP_VERIFY_AGAINST_HASH): vmail-authd
-// says so. Passwords and hashes are never given out.
+// libvmailkit.so: an auxiliary property plugin of Cyrus SASL (saslplug.h of 2.1.28), for programs with `auxprop_plugin:
+// vmailkit`, such as Postfix with smtpd_sasl_type = cyrus: it gives the SCRAM-SHA-256 keys of a user, which
+// plugins/scram.c of libsasl2 looks for in the property authPassword. It gives nothing else: to check a password that
+// was sent, libsasl2 would want the plain one from here (its `auxprop-hashed` is not compiled in), so that is
+// saslauthd's part.
 //
 // It is loaded into every process of that program, perhaps in a chroot: it links libc alone, keeps nothing, and asks at
 // the socket that the option vmailkit_socket names.
@@ -19,7 +20,9 @@ using namespace vmail::auth;
 namespace {
 
 constexpr long long kDeadlineMs = 8000;  // Postfix's clients wait longer, the daemon answers sooner
-constexpr const char* kDefaultSocket = "/run/vmailkit/auth/verify";
+constexpr const char* kDefaultSocket = "/run/vmailkit/auth/keys";
+// The star: of the user who logs in (saslplug.h).
+constexpr const char* kKeys = "*authPassword";
 
 const char* option(const sasl_utils_t* utils, const char* name, const char* otherwise) {
   const char* value = nullptr;
@@ -34,50 +37,78 @@ void put_address(tabs::Writer& writer, const char* address_and_port) {
   if (end != nullptr) writer.field("rip", address_and_port, static_cast<size_t>(end - address_and_port));
 }
 
-// What libsasl2 is told about this password.
-int verify(sasl_server_params_t* params, const char* user, unsigned size, const char* password) {
+// Dovecot's "iterations,salt,StoredKey,ServerKey" as libsasl2 has it:
+// SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey. False when it is none, or there is no room.
+bool to_property(const char* keys, char* property, size_t capacity) {
+  constexpr const char* kScheme = "{SCRAM-SHA-256}";
+  const size_t scheme = strlen(kScheme), size = strlen(keys);
+  if (strncmp(keys, kScheme, scheme) != 0 || size >= capacity) return false;
+  // The braces are gone and one character has come: it is no longer than it was.
+  memcpy(property, "SCRAM-SHA-256$", scheme - 1);
+  char* rest = property + scheme - 1;
+  memcpy(rest, keys + scheme, size - scheme + 1);
+  for (const char* separator = ":$:"; *separator != '\0'; ++separator) {
+    char* comma = strchr(rest, ',');
+    if (comma == nullptr) return false;
+    *comma = *separator;
+  }
+  return true;
+}
+
+int fail(const sasl_utils_t* utils, const char* what, const char* why) {
+  utils->log(utils->conn, SASL_LOG_ERR, "vmailkit: %s: %s", what, why);
+  return SASL_UNAVAIL;
+}
+
+// The keys of a user as a property, of which `property` has room for a line.
+int fetch(sasl_server_params_t* params, const char* user, unsigned size, char* property) {
   char request[protocol::kMaxLine];
   char reply[protocol::kMaxLine + 1];
   tabs::Writer writer(request, sizeof request);
-  writer.word(protocol::kVerify);
+  writer.word(protocol::kCredentials);
   writer.field("user", user, size);
-  writer.field("password", password);
+  writer.field("scheme", "SCRAM-SHA-256");
   if (params->service != nullptr) writer.field("service", params->service);
   put_address(writer, params->ipremoteport);
   writer.end_line();
-  if (!writer.ok()) return SASL_BADAUTH;
+  if (!writer.ok()) return SASL_NOUSER;
 
   const sasl_utils_t* utils = params->utils;
   const char* socket = option(utils, "vmailkit_socket", kDefaultSocket);
   const char* why = nullptr;
   const long length =
       client::ask(socket, request, writer.size(), reply, protocol::kMaxLine, client::now_ms() + kDeadlineMs, &why);
-  explicit_bzero(request, sizeof request);
-  if (length < 0) {
-    utils->log(utils->conn, SASL_LOG_ERR, "vmailkit: %s: %s (is vmail-authd running?)", socket, why);
-    return SASL_UNAVAIL;
-  }
+  if (length < 0) return fail(utils, socket, why);
   tabs::Field fields[protocol::kMaxFields];
   const auto answer = client::read_answer(reply, static_cast<size_t>(length), fields, protocol::kMaxFields);
-  if (answer.status == client::Answer::Ok) return SASL_OK;
-  if (answer.status == client::Answer::No) return SASL_BADAUTH;
-  utils->log(utils->conn, SASL_LOG_ERR, "vmailkit: temporary failure: %s", answer.reason);
-  return SASL_UNAVAIL;
+  if (answer.status == client::Answer::No) return SASL_NOUSER;
+  if (answer.status != client::Answer::Ok) return fail(utils, "temporary failure", answer.reason);
+  int result = SASL_NOUSER;
+  for (size_t i = 1; i < answer.fields; ++i) {
+    if (const char* keys = tabs::value_of(fields[i], "password")) {
+      if (to_property(keys, property, protocol::kMaxLine)) result = SASL_OK;
+    }
+  }
+  for (size_t i = 1; i < answer.fields; ++i) {
+    // Where the client is the daemon was not told, so that it has left the networks to whoever asked.
+    const char* networks = tabs::value_of(fields[i], "allow_nets");
+    if (networks != nullptr && *networks != '\0' && params->ipremoteport == nullptr) result = SASL_NOUSER;
+  }
+  explicit_bzero(reply, sizeof reply);
+  return result;
 }
 
 int look_up(void*, sasl_server_params_t* params, unsigned flags, const char* user, unsigned size) {
-  // Nothing is known here of whom a user acts as, and nothing is given out.
+  // Nothing is known here of whom a user acts as.
   if ((flags & SASL_AUXPROP_AUTHZID) != 0) return SASL_OK;
-  if ((flags & SASL_AUXPROP_VERIFY_AGAINST_HASH) == 0) return SASL_NOUSER;
   const sasl_utils_t* utils = params->utils;
   const propval* wanted = utils->prop_get(params->propctx);
   for (; wanted != nullptr && wanted->name != nullptr; ++wanted) {
-    if (strcmp(wanted->name, SASL_AUX_PASSWORD) != 0 || wanted->values == nullptr || wanted->values[0] == nullptr) {
-      continue;
-    }
-    const int result = verify(params, user, size, wanted->values[0]);
-    // A password that still stands there afterwards is a right one.
-    if (result != SASL_OK) utils->prop_erase(params->propctx, wanted->name);
+    if (strcmp(wanted->name, kKeys) != 0 || (wanted->values != nullptr && wanted->values[0] != nullptr)) continue;
+    char property[protocol::kMaxLine];
+    int result = fetch(params, user, size, property);
+    if (result == SASL_OK) result = utils->prop_set(params->propctx, kKeys, property, -1);
+    explicit_bzero(property, sizeof property);
     return result;
   }
   return SASL_NOUSER;

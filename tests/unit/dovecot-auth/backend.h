@@ -103,6 +103,7 @@ class Backend {
   std::size_t asked_fresh() const { return asked_fresh_; }
   auth::Logins& logins() { return logins_; }
   const auth::Questions& questions() const { return questions_; }
+  const Clock& clock() const { return clock_; }
   const auth::Accounts& accounts() const { return accounts_; }
   auth::Questions& questions() { return questions_; }
   auth::Throttle& throttle() { return throttle_; }

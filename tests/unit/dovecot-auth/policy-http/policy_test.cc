@@ -50,10 +50,13 @@ TEST_CASE("auth policy: a report") {
   Fixture f;
   CHECK(f.say("/?command=report", R"({"login":"l@d.org","success":true,"policy_reject":false})").substr(0, 3) == "200");
   CHECK(f.say("/?command=report", R"({"login":"l@d.org","remote":null,"policy_reject":true})").substr(0, 3) == "200");
-  REQUIRE(f.reported.size() == 2);
+  CHECK(f.say("/?command=report", R"({"login":"l@d.org","fail_type":"internal"})").substr(0, 3) == "200");
+  REQUIRE(f.reported.size() == 3);
   CHECK(f.reported[0].success);
   CHECK_FALSE(f.reported[0].refused_by_policy);
   CHECK(f.reported[1].refused_by_policy);
+  CHECK_FALSE(f.reported[1].trouble);
+  CHECK(f.reported[2].trouble);
   CHECK(f.asked.empty());
 }
 

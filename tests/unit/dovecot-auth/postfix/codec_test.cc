@@ -140,8 +140,8 @@ TEST_CASE("auth codec: replies") {
 }
 
 TEST_CASE("auth codec: the handshake names its mechanisms before it says who it is") {
-  const std::string text = handshake(4711, 3, "0123456789abcdef0123456789abcdef");
+  const std::string text = handshake(4711, 3, "0123456789abcdef0123456789abcdef", {"PLAIN", "SCRAM-SHA-256"});
   CHECK(text ==
-        "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tLOGIN\tplaintext\nSPID\t4711\nCUID\t3\n"
+        "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tSCRAM-SHA-256\tmutual-auth\nSPID\t4711\nCUID\t3\n"
         "COOKIE\t0123456789abcdef0123456789abcdef\nDONE\n");
 }

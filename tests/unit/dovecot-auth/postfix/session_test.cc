@@ -12,12 +12,14 @@ using auth::postfix::AuthSession;
 namespace {
 
 struct Fixture {
+  const std::vector<std::string> mechanisms = {"PLAIN", "LOGIN"};
   test::SocketPair pair;
   test::Backend backend;
 
   explicit Fixture(std::size_t queue = 256, std::size_t threads = 2) : backend(pair.loop(), queue, threads) {
     backend.add("lisi", "mydomain.com", password::make_sha512_crypt(Secret("secret"), 1000));
-    pair.open([this](Channel& channel) { return std::make_shared<AuthSession>(channel, backend.logins(), 7); });
+    pair.open(
+        [this](Channel& channel) { return std::make_shared<AuthSession>(channel, backend.logins(), mechanisms, 7); });
     handshake = pair.read();
   }
   ~Fixture() { pair.reset(); }

@@ -29,8 +29,8 @@ void expect(const Step& step, const std::string& kind, std::string_view user, st
 }  // namespace
 
 TEST_CASE("mechanisms by name") {
-  for (const auto* name : {"PLAIN", "LOGIN", "plain", "Login"}) CHECK(make_mechanism(name));
-  for (const auto name : {""sv, "PLAI"sv, "PLAINX"sv, "CRAM-MD5"sv, "SCRAM-SHA-256"sv, "EXTERNAL"sv, "PLAIN\0"sv}) {
+  for (const auto* name : {"PLAIN", "LOGIN", "plain", "Login", "SCRAM-SHA-256"}) CHECK(make_mechanism(name));
+  for (const auto name : {""sv, "PLAI"sv, "PLAINX"sv, "CRAM-MD5"sv, "SCRAM-SHA-1"sv, "EXTERNAL"sv, "PLAIN\0"sv}) {
     CHECK_FALSE(make_mechanism(name));
   }
 }

@@ -1,5 +1,7 @@
 #include "dovecot-auth/verify/session.h"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 
 #include "tests/support/catch.h"
@@ -14,7 +16,8 @@ namespace {
 struct Fixture {
   test::SocketPair pair;
   test::Backend backend;
-  auth::verify::Services services{backend.logins(), backend.questions(), backend.accounts()};
+  auth::verify::Services services{backend.logins(), backend.questions(), backend.accounts(), backend.locked(),
+                                  backend.clock()};
   std::string stored = password::make_sha512_crypt(Secret("secret"), 1000);
 
   explicit Fixture(Scope scope = Scope::Verify) : backend(pair.loop()) {
@@ -129,6 +132,46 @@ TEST_CASE("verify session: hashes leave by the credentials socket alone, and not
   CHECK(credentials.say("CREDENTIALS\tuser=bad@mydomain.com\n").substr(0, 5) == "TEMP\t");
   CHECK(credentials.say("VERIFY\tuser=lisi@mydomain.com\tpassword=secret\n").substr(0, 5) == "TEMP\t");
   CHECK(credentials.pair.closed());
+}
+
+TEST_CASE("verify session: a hash is withheld from a login that may not be") {
+  Fixture f(Scope::Credentials);
+  const auto add = [&](const char* local, const test::Backend::Change& change) {
+    f.backend.add(local, "mydomain.com", f.stored, change);
+  };
+  add("pop", [](auto& credentials) { credentials.access.services = "pop3 sieve"; });
+  add("office", [](auto& credentials) { credentials.access.networks = "192.0.2.0/24 2001:db8::/32"; });
+  add("gone", [](auto& credentials) { credentials.access.not_after = 1; });
+  add("apps", [](auto& credentials) { credentials.app_passwords_only = true; });
+  add("keys", [](auto& credentials) { credentials.scram = Secret("4096,salt,key,key"); });
+  const auto ask = [&](const std::string& local, const std::string& more) {
+    return f.say("CREDENTIALS\tuser=" + local + "@mydomain.com\t" + more + "\n");
+  };
+  CHECK(ask("pop", "service=imap") == "NO\n");
+  CHECK(ask("pop", "service=pop3").substr(0, 3) == "OK\t");
+  CHECK(ask("office", "rip=198.51.100.1") == "NO\n");
+  CHECK(ask("office", "rip=192.0.2.1").substr(0, 3) == "OK\t");
+  const auto anywhere = ask("office", "service=imap");
+  CHECK(anywhere.find("\tallow_nets=192.0.2.0/24,2001:db8::/32\n") != std::string::npos);
+  CHECK(ask("gone", "") == "NO\n");
+  CHECK(ask("apps", "") == "NO\n");
+  // Whatever name of the mailbox is locked, and whatever name is asked for.
+  f.backend.locked().answer_control({{"command", "lock"}, {"address", "keys@mydomain.com"}});
+  CHECK(ask("keys", "") == "NO\n");
+  f.backend.locked().answer_control({{"command", "unlock"}, {"address", "keys@mydomain.com"}});
+  CHECK(ask("keys", "scheme=SCRAM-SHA-256").find("\tpassword={SCRAM-SHA-256}4096,salt,key,key\n") != std::string::npos);
+  CHECK(ask("pop", "service=pop3\tscheme=SCRAM-SHA-256") == "NO\n");
+  CHECK(ask("keys", "scheme=SCRAM-SHA-1").find("\tpassword={SHA512-CRYPT}$6$") != std::string::npos);
+}
+
+TEST_CASE("verify session: the socket for keys gives those alone") {
+  Fixture f(Scope::Keys);
+  f.backend.add("keys", "mydomain.com", f.stored,
+                [](auto& credentials) { credentials.scram = Secret("4096,salt,key,key"); });
+  CHECK(f.say("CREDENTIALS\tuser=keys@mydomain.com\n").find("\tpassword={SCRAM-SHA-256}4096,salt,key,key\n") !=
+        std::string::npos);
+  CHECK(f.say("CREDENTIALS\tuser=lisi@mydomain.com\tscheme=SHA512-CRYPT\n") == "NO\n");
+  CHECK(f.say("VERIFY\tuser=lisi@mydomain.com\tpassword=secret\n").substr(0, 4) == "TEMP");
 }
 
 TEST_CASE("verify session: requests are answered in their order, however they come in") {

@@ -1,0 +1,124 @@
+"""Dovecot 2.4 of Debian 13 through the Lua script: the same script and the same module as on 2.3. Dovecot runs in the
+root, without a network; the database and vmail-authd run outside, and their sockets are to be seen inside."""
+
+import os
+import re
+import unittest
+
+import packages
+import roots
+from private_server import Site
+from private_server.dovecot import LUA_2_4
+from private_server.suite import MAIL_UID, dovecot_ids
+from site_tests import BUILD
+
+PASSWORD = "correct horse battery"
+DOMAIN = "example.test"
+
+_CONFIG = """\
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+base_dir = {path}/run
+state_dir = {path}/state
+log_path = {path}/log
+instance_name = vmailkit-private
+protocols {{
+}}
+ssl = no
+auth_mechanisms = plain login
+auth_failure_delay = 0
+first_valid_uid = {uid}
+mail_driver = maildir
+mail_path = ~/
+"""
+
+
+@unittest.skipIf(roots.why_not(), roots.why_not())
+class Dovecot24(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = packages.trixie()
+        cls.site = cls.enterClassContext(Site(BUILD, credentials_peers=[0, dovecot_ids()[0]]))
+        site = cls.site
+        site.suite.control("domain", "add", DOMAIN)
+        for user in ("anna", "dora", "pop", "office", "gone"):
+            site.add_user(f"{user}@{DOMAIN}", PASSWORD)
+        site.suite.control("user", "disable", f"dora@{DOMAIN}")
+        for user, column in (("pop", "services='pop3'"), ("office", "networks='198.51.100.0/24'"),
+                             ("gone", "not_after=1000000000")):
+            site.database.query(f"UPDATE virtual_users SET {column} WHERE email='{user}@{DOMAIN}'", "mailserver")
+        site.suite.control("cache", "flush", "--all")
+        path = site.folder.make("dovecot24")
+        for name in ("run", "state"):
+            site.folder.make("dovecot24/" + name)
+        cls.config = os.path.join(path, "dovecot.conf")
+        with open(cls.config, "w", encoding="utf-8") as file:
+            file.write(_CONFIG.format(path=path, uid=MAIL_UID) + site.dovecot_wiring(LUA_2_4))
+        # The group of the root's Dovecot, which has a number of its own.
+        group = re.search(r"^dovecot:x:(\d+):", (cls.root / "etc/group").read_text(), re.MULTILINE)
+        os.chown(site.suite.verify, -1, int(group[1]))
+
+    def inside(self, command):
+        """Runs a command beside a Dovecot that it may ask; its exit status and what it said."""
+        folder = self.site.folder.path
+        script = f"""
+            dovecot -c {self.config}
+            status=0
+            {command} 2>&1 || status=$?
+            doveadm -c {self.config} stop
+            exit $status
+        """
+        return roots.run_in(self.root, script, {folder: folder}, {})
+
+    def doveadm(self, *arguments):
+        words = " ".join(f"'{word}'" for word in arguments)
+        return self.inside(f"doveadm -c {self.config} {words}")
+
+    def log_in(self, user, password=PASSWORD):
+        status, text = self.doveadm(
+            "auth", "test", "-x", "service=imap", "-x", "rip=192.0.2.1", f"{user}@{DOMAIN}", password
+        )
+        if status == 0:
+            self.assertIn(f"user={user}@{DOMAIN}", text)
+            return "ok"
+        return "temp" if "temp_fail" in text else "no" if "auth failed" in text else text
+
+    def test_logins(self):
+        self.assertEqual(self.log_in("anna"), "ok")
+        self.assertRegex(self.site.suite.auth.process.read_log(), rf"user=anna@{DOMAIN} service=imap rip=192.0.2.1 ")
+        self.assertEqual(self.log_in("anna", "a wrong one"), "no")
+        for user in ("nobody", "dora", "pop", "office", "gone"):
+            with self.subTest(user):
+                self.assertEqual(self.log_in(user), "no")
+
+    def test_users(self):
+        status, text = self.doveadm("user", f"anna@{DOMAIN}")
+        self.assertEqual(status, 0, text)
+        self.assertIn(f"home\t{self.site.maildir(f'anna@{DOMAIN}')}", text)
+        self.assertEqual(self.doveadm("user", f"nobody@{DOMAIN}")[0], 67)
+        status, text = self.doveadm("user", "*")
+        self.assertEqual(status, 0, text)
+        self.assertEqual(sorted(text.split()), sorted(f"{user}@{DOMAIN}" for user in ("anna", "gone", "office", "pop")))
+
+    def test_credentials(self):
+        status, text = self.doveadm("auth", "lookup", f"anna@{DOMAIN}")
+        self.assertEqual(status, 0, text)
+        self.assertIn(f"passdb: anna@{DOMAIN}", text)
+
+    def test_trouble_is_temporary(self):
+        self.site.database.freeze()
+        try:
+            self.assertEqual(self.log_in("never-asked"), "temp")
+        finally:
+            self.site.database.thaw()
+        self.site.suite.auth.kill()
+        try:
+            self.assertEqual(self.log_in("anna"), "temp")
+            self.assertEqual(self.doveadm("user", f"anna@{DOMAIN}")[0], 75)
+        finally:
+            self.site.suite.auth.start()
+        self.assertEqual(self.log_in("anna"), "ok")
+
+
+if __name__ == "__main__":
+    unittest.main()
