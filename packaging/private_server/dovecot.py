@@ -54,6 +54,24 @@ service anvil {{
 """
 
 
+def wiring(suite, snippet):
+    """The snippet of the README, with the programs and sockets of that suite in the place of the installed ones."""
+    options = f"--socket {suite.verify} --credentials-socket {suite.credentials}"
+    script = _installed(LUA_SCRIPT, suite.bin).replace("/run/vmailkit/auth/", os.path.join(suite.run, "auth/"))
+    path = os.path.join(suite.bin, LUA_SCRIPT)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(script)
+    text = _installed(snippet, suite.bin).replace("/usr/share/vmailkit/dovecot/" + LUA_SCRIPT, path)
+    program = os.path.join(suite.bin, "checkpassword")
+    return text.replace(program, f"{program} {options}")
+
+
+def _installed(name, programs):
+    """The file of packaging/dovecot, with the programs in that folder."""
+    with open(os.path.join(SNIPPETS, name), encoding="utf-8") as file:
+        return file.read().replace("/usr/lib/vmailkit", programs)
+
+
 class Dovecot:
     """A Dovecot of its own on 127.0.0.1, imap_port and pop3_port with STARTTLS.
 

@@ -3,7 +3,7 @@
 import mailbox
 import os
 
-from .dovecot import CHECKPASSWORD, LUA_SCRIPT, SNIPPETS, Dovecot
+from .dovecot import CHECKPASSWORD, Dovecot, wiring
 from .folder import TemporaryFolder
 from .mariadb import MariaDB
 from .postfix import NO_MAIL_LEAVES, Postfix
@@ -114,22 +114,7 @@ class Site:
         return "\n".join(f"--- {name}:\n{text[-6000:]}" for name, text in texts)
 
     def dovecot_wiring(self, snippet):
-        """The snippet of the README, with our programs and sockets in the place of the installed ones."""
-        options = f"--socket {self.suite.verify} --credentials-socket {self.suite.credentials}"
-        script = self._installed(LUA_SCRIPT, self.suite.bin)
-        script = script.replace("/run/vmailkit/auth/", os.path.join(self.suite.run, "auth/"))
-        path = os.path.join(self.suite.bin, LUA_SCRIPT)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(script)
-        wiring = self._installed(snippet, self.suite.bin).replace("/usr/share/vmailkit/dovecot/" + LUA_SCRIPT, path)
-        program = os.path.join(self.suite.bin, "checkpassword")
-        return wiring.replace(program, f"{program} {options}")
-
-    @staticmethod
-    def _installed(name, programs):
-        """The file of packaging/dovecot, with the programs in that folder."""
-        with open(os.path.join(SNIPPETS, name), encoding="utf-8") as file:
-            return file.read().replace("/usr/lib/vmailkit", programs)
+        return wiring(self.suite, snippet)
 
     def __enter__(self):
         return self.start()

@@ -1,9 +1,10 @@
 // A client of vmail-authd's SASL socket that logs in as Postfix's smtpd does it (xsasl_dovecot_server.c): PLAIN, one
 // login at a time on each connection, the next as soon as the last is answered. One thread.
 //
-//   auth_load --socket PATH --users FILE --password TEXT [--clients N] [--seconds S]
+//   auth_load --socket PATH --users FILE --password TEXT [--clients N] [--seconds S] [--pause MS]
 //
-// FILE holds addresses, one a line, which are taken in turns by all connections together. Prints one JSON object.
+// FILE holds addresses, one a line, which are taken in turns by all connections together. With a pause everything rests
+// so long after each answer. Prints one JSON object.
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -28,6 +29,7 @@ struct Options {
   std::string socket, users, password;
   std::size_t clients = 1;
   double seconds = 1;
+  useconds_t pause = 0;  // microseconds
 };
 
 Options parse(int argc, char** argv) {
@@ -44,6 +46,8 @@ Options parse(int argc, char** argv) {
       options.clients = std::stoul(value);
     } else if (name == "--seconds") {
       options.seconds = std::stod(value);
+    } else if (name == "--pause") {
+      options.pause = static_cast<useconds_t>(std::stoul(value) * 1000);
     } else {
       throw std::runtime_error("what is " + name + "?");
     }
@@ -146,6 +150,7 @@ Result run(const Options& options) {
       --out;
       const auto now = Clock::now();
       result.milliseconds.push_back(std::chrono::duration<float, std::milli>(now - client.asked()).count());
+      if (options.pause != 0) ::usleep(options.pause);
       if (now < end) log_in(client);
     }
   }

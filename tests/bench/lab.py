@@ -23,7 +23,7 @@ TUTORIAL_QUERIES = {
     "mailboxes": "SELECT 1 FROM virtual_users WHERE enable=1 AND email='%s'",
     "aliases": "SELECT destination FROM virtual_aliases WHERE source='%s'",
 }
-_READER_PASSWORD = "not-secret"
+READER_PASSWORD = "not-secret"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Lab:
         # The tutorial's host is 127.0.0.1; the UNIX socket is quicker, and what vmail-mapd has too.
         for name, query in TUTORIAL_QUERIES.items():
             with open(tables[name], "w", encoding="ascii") as file:
-                file.write(f"hosts = unix:{self.database.socket}\nuser = reader\npassword = {_READER_PASSWORD}\n")
+                file.write(f"hosts = unix:{self.database.socket}\nuser = reader\npassword = {READER_PASSWORD}\n")
                 file.write(f"dbname = mailserver\nquery = {query}\n")
         allowed = " ".join(f"proxy:mysql:{path}" for path in tables.values())
         self.postfix = Postfix(self.folder, settings=f"proxy_read_maps = {allowed}\n")
@@ -90,7 +90,7 @@ class Lab:
         self.suite.control("schema", "init")
         self.suite.hand_over_passwords()
         self.database.query(
-            f"CREATE USER reader@localhost IDENTIFIED BY '{_READER_PASSWORD}';"
+            f"CREATE USER reader@localhost IDENTIFIED BY '{READER_PASSWORD}';"
             "GRANT SELECT ON mailserver.* TO reader@localhost"
         )
         self.postfix.start()

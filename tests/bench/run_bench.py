@@ -18,13 +18,14 @@ sys.path.insert(0, str(ROOT / "packaging"))
 
 # pylint: disable=wrong-import-position
 import logins
+import logins_dovecot
 import maps
 import maps_million
 import policy
 import report
 from lab import Lab
 
-BENCHMARKS = {**logins.BENCHMARKS, **maps.BENCHMARKS, **maps_million.BENCHMARKS, **policy.BENCHMARKS}
+BENCHMARKS = {**logins.BENCHMARKS, **logins_dovecot.BENCHMARKS, **maps.BENCHMARKS, **maps_million.BENCHMARKS, **policy.BENCHMARKS}
 
 
 class Labs:
