@@ -9,10 +9,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -169,11 +171,16 @@ void print(Result result) {
   std::replace_if(
       result.first_failure.begin(), result.first_failure.end(),
       [](char c) { return c < 0x20 || c == '"' || c == '\\'; }, ' ');
+  const auto count = static_cast<double>(result.milliseconds.size());
+  const double mean = std::accumulate(result.milliseconds.begin(), result.milliseconds.end(), 0.0) / count;
+  double squares = 0;
+  for (const double each : result.milliseconds) squares += (each - mean) * (each - mean);
   std::printf(
       "{\"logins\": %zu, \"failed\": %llu, \"first_failure\": \"%s\", \"seconds\": %.6f, \"p50\": %.3f, "
-      "\"p99\": %.3f, \"max\": %.3f}\n",
+      "\"p99\": %.3f, \"max\": %.3f, \"mean\": %.3f, \"deviation\": %.3f}\n",
       result.milliseconds.size(), static_cast<unsigned long long>(result.failed), result.first_failure.c_str(),
-      result.seconds, at(0.5), at(0.99), static_cast<double>(result.milliseconds.back()));
+      result.seconds, at(0.5), at(0.99), static_cast<double>(result.milliseconds.back()), mean,
+      std::sqrt(squares / count));
 }
 
 }  // namespace

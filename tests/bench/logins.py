@@ -7,6 +7,7 @@ measured without it too: vmail-authd then finds no library of that name.
 import contextlib
 import json
 import os
+import statistics
 import subprocess
 
 from lab import ServerError, Size
@@ -68,15 +69,13 @@ def auth_lab(labs):
     if not lab.database.query("SELECT 1 FROM virtual_users LIMIT 1", "mailserver"):
         lab.fill()
         # One hash for all: whoever remembers verified logins remembers them by user, too.
-        salted = subprocess.run(
-            ["openssl", "passwd", "-6", "-salt", "abcdefghijklmnop", "-stdin"],
-            input=PASSWORD + "\n",
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        lab.database.query(f"UPDATE virtual_users SET password = '{salted}'", "mailserver")
+        lab.database.query(f"UPDATE virtual_users SET password = '{_hashed(5000)}'", "mailserver")
     return lab
+
+
+def _hashed(rounds):
+    argv = ["openssl", "passwd", "-6", "-salt", f"rounds={rounds}$abcdefghijklmnop", "-stdin"]
+    return subprocess.run(argv, input=PASSWORD + "\n", capture_output=True, text=True, check=True).stdout.strip()
 
 
 def users_of(lab, first, count):
@@ -84,14 +83,18 @@ def users_of(lab, first, count):
     return lab.file(f"user{n}@domain{n % domains}.test" for n in range(first, first + count))
 
 
-def log_in_result(socket_path, users, seconds=SECONDS, clients=CLIENTS, pause=0):
-    """What auth_load says of logins of these users in turns, all of which must do."""
-    options = {"socket": socket_path, "users": users, "password": PASSWORD}
-    options |= {"clients": clients, "seconds": seconds, "pause": pause}
+def _load(socket_path, users, password, **options):
+    """What auth_load says of logins of these users in turns."""
+    options |= {"socket": socket_path, "users": users, "password": password}
     argv = [program("auth_load")]
     for name, value in options.items():
         argv += ["--" + name, str(value)]
-    result = _run(argv)
+    return _run(argv)
+
+
+def log_in_result(socket_path, users, seconds=SECONDS, clients=CLIENTS, pause=0):
+    """The same of logins that must all do."""
+    result = _load(socket_path, users, PASSWORD, clients=clients, seconds=seconds, pause=pause)
     if result["failed"]:
         raise ServerError(f"{result['failed']} logins failed; the first with: {result['first_failure']}")
     if result["logins"] == 0:
@@ -171,4 +174,42 @@ def repeated(labs, report):
     report.add(case, "logins/s", rates["ours"], (">=", 50_000))
 
 
-BENCHMARKS = {"logins-hashing": hashing, "logins-distinct": distinct, "logins-repeated": repeated}
+def timing(labs, report):
+    """How long a failure takes tells nobody why it failed: means and deviations of 2,000 answers and more of each kind."""
+    lab = auth_lab(labs)
+    lab.configure("throttle", passwords=0, accounts=0)
+    kinds = {
+        "unknown": "",
+        "disabled": "enable = 0",
+        "wrong password, cheap hash": f"password = '{_hashed(1000)}'",
+        "wrong password, dear hash": f"password = '{_hashed(40_000)}'",
+    }
+    files = {}
+    for number, (kind, columns) in enumerate(kinds.items()):
+        first = 90_000 + 100 * number
+        if columns:
+            lab.database.query(
+                f"UPDATE virtual_users SET {columns} WHERE id BETWEEN {first + 1} AND {first + 100}", "mailserver"
+            )
+            files[kind] = users_of(lab, first, 100)
+        else:
+            files[kind] = lab.file(f"nobody{n}@domain{n % lab.size.domains}.test" for n in range(100))
+    with served(lab):
+        runs = {
+            kind: lambda users=users: _load(_sasl_socket(lab), users, "a wrong one", clients=64, seconds=12)
+            for kind, users in files.items()
+        }
+        results = interleave(runs)
+    for kind, rounds in results.items():
+        answers = sum(each["logins"] for each in rounds)
+        if any(each["failed"] != each["logins"] for each in rounds):
+            raise ServerError(f"{kind}: somebody was let in")
+        report.add(f"a failure: {kind} ({answers:,} answers)", "ms", [each["mean"] for each in rounds])
+    means = {kind: statistics.mean(each["mean"] for each in rounds) for kind, rounds in results.items()}
+    spread = min(each["deviation"] for rounds in results.values() for each in rounds)
+    apart = max(means.values()) - min(means.values())
+    report.add("between the means, as part of the least standard deviation", "", [apart / spread], ("<=", 1))
+    lab.configure("throttle", passwords=None, accounts=None)
+
+
+BENCHMARKS = {"logins-timing": timing, "logins-hashing": hashing, "logins-distinct": distinct, "logins-repeated": repeated}
