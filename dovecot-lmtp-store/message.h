@@ -24,7 +24,8 @@ struct Message {
   std::string id;      // for the log and the Received header
   std::string sender;  // "local@domain", or empty for "<>"
   std::string helo;
-  std::string peer;  // "[192.0.2.1]", empty for a UNIX socket
+  std::string peer;      // "[192.0.2.1]", empty for a UNIX socket
+  std::string queue_id;  // the client's own name of it, by XFORWARD; empty: not told
   bool smtputf8 = false;
   WallTime received;
 
