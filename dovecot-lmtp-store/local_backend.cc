@@ -6,13 +6,11 @@
 
 namespace vmail::store {
 
-LocalBackend::LocalBackend(Loop& loop, directory::Directory& directory, Delivery& delivery, WorkerPool& disk)
-    : loop_(loop), directory_(directory), delivery_(delivery), disk_(disk) {}
+LocalBackend::LocalBackend(Loop& loop, Recipients& recipients, Delivery& delivery, WorkerPool& disk)
+    : loop_(loop), recipients_(recipients), delivery_(delivery), disk_(disk) {}
 
-directory::Answer<directory::Mailbox> LocalBackend::mailbox(std::string_view address,
-                                                            directory::Later<directory::Mailbox> later) {
-  // A refusal bounces the mail for good: it may not rest on a row that was read long ago.
-  return directory_.mailbox(address, directory::Freshness::FreshForRefusal, std::move(later));
+void LocalBackend::recipient(std::string address, std::uint64_t size, Recipients::Done done) {
+  recipients_.find(std::move(address), size, std::move(done));
 }
 
 void LocalBackend::spool(std::shared_ptr<Message> message, std::string bytes, Done done) {
@@ -20,9 +18,10 @@ void LocalBackend::spool(std::shared_ptr<Message> message, std::string bytes, Do
       std::move(done));
 }
 
-void LocalBackend::deliver(std::shared_ptr<const Message> message, std::string recipient, std::string path, Done done) {
-  run([this, message = std::move(message), recipient = std::move(recipient),
-       path = std::move(path)] { return delivery_.deliver(*message, recipient, path); },
+void LocalBackend::deliver(std::shared_ptr<const Message> message, std::shared_ptr<const Recipient> recipient,
+                           Done done) {
+  run([this, message = std::move(message),
+       recipient = std::move(recipient)] { return delivery_.deliver(*message, recipient->address, recipient->path); },
       std::move(done));
 }
 

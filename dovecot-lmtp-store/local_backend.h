@@ -1,4 +1,4 @@
-// The backend of a real store: the directory for recipients, a pool of disk workers for everything that touches files.
+// The backend of a real store: a pool of disk workers for everything that touches files.
 #pragma once
 
 #include <memory>
@@ -11,21 +11,20 @@
 
 namespace vmail::store {
 
-// Loop thread only. The directory, the delivery and the pool outlive it and the jobs it gave to the pool.
+// Loop thread only. The recipients, the delivery and the pool outlive it and the jobs it gave to the pool.
 class LocalBackend final : public Backend {
  public:
-  LocalBackend(Loop& loop, directory::Directory& directory, Delivery& delivery, WorkerPool& disk);
+  LocalBackend(Loop& loop, Recipients& recipients, Delivery& delivery, WorkerPool& disk);
 
-  directory::Answer<directory::Mailbox> mailbox(std::string_view address,
-                                                directory::Later<directory::Mailbox> later) override;
+  void recipient(std::string address, std::uint64_t size, Recipients::Done done) override;
   void spool(std::shared_ptr<Message> message, std::string bytes, Done done) override;
-  void deliver(std::shared_ptr<const Message> message, std::string recipient, std::string path, Done done) override;
+  void deliver(std::shared_ptr<const Message> message, std::shared_ptr<const Recipient> recipient, Done done) override;
 
  private:
   void run(MoveOnlyFunction<Stored()> work, Done done);
 
   Loop& loop_;
-  directory::Directory& directory_;
+  Recipients& recipients_;
   Delivery& delivery_;
   WorkerPool& disk_;
 };

@@ -73,12 +73,13 @@ class StoreService final : public daemon::Service {
   StoreService(Loop& loop, const config::Settings& settings)
       : settings_(settings),
         directory_(loop, clock_, settings,
-                   {settings.store.database_user, database_password(settings), settings.store.state}),
+                   {settings.store.database_user, database_password(settings), settings.store.state, true}),
         delivery_(files_, clock_, settings.mailboxes.base, hostname(settings)),
-        // Room for all that the sessions may ask at a time: one spool write or 16 deliveries each, one question of
-        // usage.
+        // Room for all that the sessions may ask at a time: one spool write, one recipient or 16 deliveries each, one
+        // question of usage.
         disk_("disk", settings.store.disk_threads, settings.store.max_connections * 16 + kUsageConnections),
-        backend_(loop, directory_, delivery_, disk_),
+        recipients_(loop, clock_, directory_, disk_, quota_, settings, layout(settings), {}),
+        backend_(loop, recipients_, delivery_, disk_),
         usages_(loop, disk_, usage_reader_, settings.mailboxes.base, layout(settings)) {
     check_user(settings);
     reload_sessions(settings);
@@ -106,6 +107,7 @@ class StoreService final : public daemon::Service {
   void reload(const config::Settings& settings) override {
     directory_.reload(settings);
     reload_sessions(settings);
+    recipients_.reload(settings, layout(settings));
     usages_.reload(layout(settings));
     if (settings.mailboxes.base != settings_.mailboxes.base) {
       log::warning("mailboxes.base stays {} until vmail-lmtpd is restarted", settings_.mailboxes.base);
@@ -135,7 +137,7 @@ class StoreService final : public daemon::Service {
   void reload_sessions(const config::Settings& settings) {
     session_settings_ = std::make_shared<const store::SessionSettings>(
         store::SessionSettings{hostname(settings), settings.store.message_size_limit.count,
-                               static_cast<std::size_t>(settings.store.max_recipients), layout(settings)});
+                               static_cast<std::size_t>(settings.store.max_recipients)});
   }
 
   void sweep(const config::Settings& settings) {
@@ -152,7 +154,9 @@ class StoreService final : public daemon::Service {
   maildir::RealFiles files_;
   directory::Directory directory_;
   store::Delivery delivery_;
+  maildir::Quota quota_{files_, clock_};
   WorkerPool disk_;
+  store::Recipients recipients_;
   store::LocalBackend backend_;
   maildir::UsageReader usage_reader_{files_, clock_};
   store::Usages usages_;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 
+#include "dovecot-lmtp-store/reply_to.h"
 #include "shared/base/address.h"
 #include "shared/base/text.h"
 #include "shared/runtime/log.h"
@@ -25,10 +25,6 @@ constexpr std::size_t kInMemory = 256u << 10;
 // Deliveries of one message at a time: a message with a thousand recipients leaves room for the others.
 constexpr std::size_t kParallel = 16;
 
-std::string about(std::string_view address, std::string_view words) {
-  return '<' + printable(address) + "> " + std::string(words);
-}
-
 // Unique in this process's life, and short; Postfix's queue id is the one that lasts.
 std::string next_id(WallTime now) {
   static std::atomic<unsigned> count{0};
@@ -37,21 +33,6 @@ std::string next_id(WallTime now) {
 }
 
 }  // namespace
-
-Reply reply_to(const Stored& stored, std::string_view address) {
-  switch (stored.error) {
-    case 0:
-      return {250, "2.0.0", about(address, stored.name + " Saved")};
-    case ENOSPC:
-      return {452, "4.3.1", about(address, "Disk full")};
-    case EDQUOT:
-      return {452, "4.2.2", about(address, "Quota of the file system exceeded")};
-    case EBUSY:
-      return {451, "4.3.2", about(address, "Too busy")};
-    default:
-      return {451, "4.3.0", about(address, "Temporary internal error")};
-  }
-}
 
 LmtpSession::LmtpSession(Channel& channel, Backend& backend, const Clock& clock,
                          std::shared_ptr<const SessionSettings> settings)
@@ -167,6 +148,7 @@ void LmtpSession::mail(const lmtp::Command& command) {
   transaction_ = std::make_unique<Transaction>();
   Message& message = *transaction_->message;
   message.sender = command.path;
+  transaction_->announced = command.size.value_or(0);
   message.smtputf8 = command.smtputf8;
   message.helo = helo_;
   if (!channel_.peer().local) {
@@ -182,39 +164,25 @@ void LmtpSession::rcpt(const lmtp::Command& command) {
   if (transaction_->recipients.size() >= settings_->max_recipients) {
     return send({452, "4.5.3", "Too many recipients"});
   }
-  std::string address = command.path;
-  auto later = [self = weak(), address](Outcome<directory::Mailbox> outcome) {
-    if (const auto session = self.lock(); session && session->transaction_) {
-      session->rcpt_answered(address, outcome);
-      session->go_on(State::Command);
-    }
-  };
-  if (auto answer = backend_.mailbox(address, std::move(later))) return rcpt_answered(address, *answer);
   wait();
+  backend_.recipient(command.path, transaction_->announced, [self = weak()](Recipients::Found found) {
+    const auto session = self.lock();
+    if (!session || !session->transaction_) return;
+    session->rcpt_answered(std::move(found));
+    session->go_on(State::Command);
+  });
 }
 
-// The table of DESIGN: NotFound and Disabled are permanent, everything uncertain is temporary.
-void LmtpSession::rcpt_answered(const std::string& address, const Outcome<directory::Mailbox>& outcome) {
-  if (outcome.is_temp_fail()) {
-    log::warning("rcpt to=<{}>: no answer from the directory: {}", printable(address), outcome.reason());
-    return send({451, "4.3.0", about(address, "Temporary internal error")});
-  }
-  if (!outcome.is_found()) return send({550, "5.1.1", about(address, "User doesn't exist")});
-
-  const directory::Mailbox& mailbox = outcome.value();
-  auto path = settings_->layout.path(Address{mailbox.local, mailbox.domain});
-  if (!path) {
-    log::error("rcpt to=<{}>: no folder may have the name of mailbox {}: rename it in the database", printable(address),
-               printable(mailbox.address()));
-    return send({451, "4.3.0", about(address, "Temporary internal error")});
-  }
-  const auto folded = parse_address(address);
-  Recipient recipient{address, folded ? folded->text() : address, std::move(*path), {}, {}};
+void LmtpSession::rcpt_answered(Recipients::Found found) {
+  if (auto* reply = std::get_if<Reply>(&found)) return send(std::move(*reply));
+  Accepted accepted{std::get<0>(std::move(found)), {}, {}, {}};
+  const auto folded = parse_address(accepted.who->address);
+  accepted.key = folded ? folded->text() : accepted.who->address;
   auto& recipients = transaction_->recipients;
   const auto same = std::find_if(recipients.begin(), recipients.end(),
-                                 [&](const Recipient& other) { return other.key == recipient.key; });
-  if (same != recipients.end()) recipient.same_as = same - recipients.begin();
-  recipients.push_back(std::move(recipient));
+                                 [&](const Accepted& other) { return other.key == accepted.key; });
+  if (same != recipients.end()) accepted.same_as = same - recipients.begin();
+  recipients.push_back(std::move(accepted));
   send({250, "2.1.5", "OK"});
 }
 
@@ -256,11 +224,11 @@ void LmtpSession::spool() {
 void LmtpSession::store() {
   wait();
   channel_.set_deadline(kStoring, "the deliveries took too long");
-  for (Recipient& recipient : transaction_->recipients) {
+  for (Accepted& recipient : transaction_->recipients) {
     if (transaction_->too_big) {
-      recipient.reply = Reply{552, "5.3.4", about(recipient.address, "Message is too large")};
+      recipient.reply = Reply{552, "5.3.4", about(recipient.who->address, "Message is too large")};
     } else if (!transaction_->spooled.ok()) {
-      recipient.reply = reply_to(transaction_->spooled, recipient.address);
+      recipient.reply = reply_to(transaction_->spooled, recipient.who->address);
     }
   }
   start_deliveries();
@@ -271,18 +239,18 @@ void LmtpSession::start_deliveries() {
   Transaction& transaction = *transaction_;
   while (transaction.started < transaction.recipients.size() && transaction.in_flight < kParallel) {
     const std::size_t index = transaction.started++;
-    const Recipient& recipient = transaction.recipients[index];
+    const Accepted& recipient = transaction.recipients[index];
     if (recipient.reply || recipient.same_as) continue;
     ++transaction.in_flight;
-    backend_.deliver(transaction.message, recipient.address, recipient.path, [self = weak(), index](Stored stored) {
+    backend_.deliver(transaction.message, recipient.who, [self = weak(), index](Stored stored) {
       if (const auto session = self.lock(); session && session->transaction_) session->stored(index, stored);
     });
   }
 }
 
 void LmtpSession::stored(std::size_t index, const Stored& stored) {
-  Recipient& recipient = transaction_->recipients[index];
-  recipient.reply = reply_to(stored, recipient.address);
+  Accepted& recipient = transaction_->recipients[index];
+  recipient.reply = reply_to(stored, recipient.who->address);
   --transaction_->in_flight;
   start_deliveries();
   send_replies();
@@ -292,7 +260,7 @@ void LmtpSession::stored(std::size_t index, const Stored& stored) {
 void LmtpSession::send_replies() {
   Transaction& transaction = *transaction_;
   while (transaction.answered < transaction.recipients.size()) {
-    const Recipient& recipient = transaction.recipients[transaction.answered];
+    const Accepted& recipient = transaction.recipients[transaction.answered];
     const auto& reply = recipient.same_as ? transaction.recipients[*recipient.same_as].reply : recipient.reply;
     if (!reply) return;
     channel_.send(lmtp::format(*reply));

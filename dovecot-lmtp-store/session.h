@@ -12,7 +12,6 @@
 #include "dovecot-lmtp-store/lmtp/data_decoder.h"
 #include "dovecot-lmtp-store/lmtp/line_reader.h"
 #include "dovecot-lmtp-store/lmtp/reply.h"
-#include "shared/maildir/path.h"
 #include "shared/runtime/channel.h"
 
 namespace vmail::store {
@@ -22,7 +21,6 @@ struct SessionSettings {
   std::string hostname;
   std::uint64_t message_size_limit = 0;
   std::size_t max_recipients = 0;
-  maildir::Layout layout;
 };
 
 class LmtpSession final : public Session {
@@ -36,17 +34,17 @@ class LmtpSession final : public Session {
   void on_drain() override;
 
  private:
-  struct Recipient {
-    std::string address;  // as sent
-    std::string key;      // folded, to know a duplicate by
-    std::string path;     // of its mailbox
+  struct Accepted {
+    std::shared_ptr<const Recipient> who;
+    std::string key;  // folded, to know a duplicate by
     std::optional<std::size_t> same_as;
     std::optional<lmtp::Reply> reply;  // once it is known
   };
   // From MAIL to the last reply behind the data.
   struct Transaction {
     std::shared_ptr<Message> message = std::make_shared<Message>();
-    std::vector<Recipient> recipients;
+    std::vector<Accepted> recipients;
+    std::uint64_t announced = 0;  // SIZE of MAIL; 0: none
     lmtp::DataDecoder decoder;
     Stored spooled;  // the first failure
     bool too_big = false;
@@ -70,7 +68,7 @@ class LmtpSession final : public Session {
   void lhlo(const lmtp::Command& command);
   void mail(const lmtp::Command& command);
   void rcpt(const lmtp::Command& command);
-  void rcpt_answered(const std::string& address, const Outcome<directory::Mailbox>& outcome);
+  void rcpt_answered(Recipients::Found found);
   void data();
   void receive(std::string_view& input);
   void spool();
@@ -95,8 +93,5 @@ class LmtpSession final : public Session {
   int bad_commands_ = 0;  // in a row
   bool draining_ = false;
 };
-
-// How the end of a delivery is told to the client.
-lmtp::Reply reply_to(const Stored& stored, std::string_view address);
 
 }  // namespace vmail::store

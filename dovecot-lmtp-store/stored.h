@@ -1,7 +1,10 @@
 // How a delivery, or a write to the spool, ended.
 #pragma once
 
+#include <optional>
 #include <string>
+
+#include "shared/maildir/quota.h"
 
 namespace vmail::store {
 
@@ -18,7 +21,8 @@ struct Stored {
   std::string where;  // the path below the base that it failed at, "" for the base itself
   std::string name;   // of the file
   Refusal refusal = Refusal::None;
-  bool duplicate = false;  // an earlier session has filed it: `name` is the file's
+  bool duplicate = false;                         // an earlier session has filed it: `name` is the file's
+  std::optional<maildir::Quota::Change> usage{};  // of the mailbox, where it is known
 
   bool ok() const { return error == 0 && refusal == Refusal::None; }
 };

@@ -153,6 +153,11 @@ struct Settings {
     std::uint64_t max_recipients = 1000;
     std::uint64_t disk_threads = 8;
     std::string usage = "/run/vmailkit/store/usage";  // how full mailboxes are, for vmail-mapd; empty: off
+    std::string spam = "junk";                        // where it goes: junk, inbox
+    std::string sieve_socket;                         // of Dovecot's LMTP; empty: nobody is handed over
+    std::string sieve_script = ".dovecot.sieve";      // below the mailbox, or absolute with %d and %n; empty: by rules
+    std::string quota_status;                         // a socket of Dovecot's; empty: maildirsize
+    std::vector<std::string> quota_warnings;          // percentages
     std::string control = "/run/vmailkit/store/control";
     std::vector<std::string> metrics;               // "unix:/path", "inet:ADDRESS:PORT"; empty: off
     std::string state = "/var/lib/vmailkit/store";  // folder of the snapshot

@@ -80,6 +80,23 @@ std::string check_smtp(const std::string& text) {
   return check_listen("inet:" + text).empty() ? "" : "must be \"ADDRESS:PORT\", such as \"127.0.0.1:25\"";
 }
 
+// A path below a mailbox, or an absolute one of all.
+std::string check_script(const std::string& text) {
+  for (std::size_t i = 0; (i = text.find('%', i)) != std::string::npos; i += 2) {
+    if (i + 1 >= text.size() || (text[i + 1] != 'd' && text[i + 1] != 'n')) return "knows %d and %n only";
+  }
+  for (const auto& part : split(text, '/')) {
+    if (part == "..") return "may not have '..' parts";
+  }
+  return {};
+}
+
+std::string check_percentage(const std::string& text) {
+  const auto number = text.empty() ? std::nullopt : parse_number(std::string_view(text).substr(0, text.size() - 1));
+  if (number && text.back() == '%' && *number >= 1 && *number <= 99) return {};
+  return "must be a percentage from \"1%\" to \"99%\"";
+}
+
 std::string check_reply_text(const std::string& text) {
   if (text.empty() || text.size() > 200) return "must have 1 to 200 characters";
   for (const char c : text) {
@@ -377,7 +394,9 @@ std::vector<Setting> make_table() {
        VMAIL_AT(policy, own_senders)});
   add({"policy",
        "full_mailbox",
-       "What is said to a recipient whose mailbox is full: defer (452), reject (552), or accept it.",
+       "What is said to a recipient whose mailbox is full, here and by vmail-lmtpd: defer (452), reject (552), or "
+       "accept "
+       "it.",
        VMAIL_AT(policy, full_mailbox),
        0,
        0,
@@ -494,6 +513,51 @@ std::vector<Setting> make_table() {
        0,
        {},
        check_optional_path});
+  add({"store",
+       "spam",
+       "Where mail goes that spam_headers say is spam: junk or inbox. `vmailctl spam` says otherwise for a domain or "
+       "user.",
+       VMAIL_AT(store, spam),
+       0,
+       0,
+       {"junk", "inbox"}});
+  add({"store",
+       "sieve_socket",
+       "The socket of Dovecot's LMTP server, which files the mail of users with a Sieve script. Empty: their mail is "
+       "filed as everybody's.",
+       VMAIL_AT(store, sieve_socket),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"store",
+       "sieve_script",
+       "The file whose being there means that a user has a script: below the mailbox, or an absolute path with %d and "
+       "%n. Empty: only those for whom `vmailctl sieve` says so.",
+       VMAIL_AT(store, sieve_script),
+       0,
+       0,
+       {},
+       check_script});
+  add({"store",
+       "quota_status",
+       "The socket of Dovecot's quota-status service, which is asked whether there is room where Dovecot counts itself "
+       "(quota = count). Empty: the maildirsize of each mailbox says it, and is kept. What follows from it is "
+       "full_mailbox and on_trouble of [policy].",
+       VMAIL_AT(store, quota_status),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"store",
+       "quota_warnings",
+       "How full a mailbox must be for its user to get a message about it, such as [\"80%\", \"95%\"]: one whenever it "
+       "gets as full. It goes to notify_smtp of [policy].",
+       VMAIL_AT(store, quota_warnings),
+       0,
+       0,
+       {},
+       check_percentage});
 
   add({"admin",
        "database_user",

@@ -22,18 +22,6 @@ bool is_safe_text(std::string_view text) {
   return !text.empty();
 }
 
-std::string expand(std::string_view pattern, std::string_view local, std::string_view domain) {
-  std::string out;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] != '%') {
-      out += pattern[i];
-    } else {
-      out += pattern[++i] == 'd' ? domain : local;
-    }
-  }
-  return out;
-}
-
 // The folder above, "" for the base.
 std::string parent(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -46,6 +34,18 @@ UniqueFd fail(Fault& fault, int result, const std::string& where) {
 }
 
 }  // namespace
+
+std::string expand(std::string_view pattern, std::string_view local, std::string_view domain) {
+  std::string out;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] != '%') {
+      out += pattern[i];
+    } else {
+      out += pattern[++i] == 'd' ? domain : local;
+    }
+  }
+  return out;
+}
 
 std::optional<Layout> Layout::parse(std::string_view pattern, std::string& why) {
   std::size_t domains = 0, locals = 0;

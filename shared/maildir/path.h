@@ -12,6 +12,9 @@
 
 namespace vmail::maildir {
 
+// A pattern with each %d replaced by the domain and each %n, or % and anything else, by the local part.
+std::string expand(std::string_view pattern, std::string_view local, std::string_view domain);
+
 // The setting mailboxes.path: "%d/%n", with %d for the domain and %n for the local part. A value type.
 class Layout {
  public:
