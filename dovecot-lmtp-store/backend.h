@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "dovecot-lmtp-store/lmtp/reply.h"
 #include "dovecot-lmtp-store/message.h"
 #include "dovecot-lmtp-store/recipient.h"
 #include "dovecot-lmtp-store/stored.h"
@@ -26,6 +27,11 @@ class Backend {
   // Files a message into the mailbox of a recipient.
   virtual void deliver(std::shared_ptr<const Message> message, std::shared_ptr<const Recipient> recipient,
                        Done done) = 0;
+  // Hands it on to Dovecot, whose reply comes back in a form that Postfix takes.
+  virtual void hand_over(std::shared_ptr<const Message> message, std::shared_ptr<const Recipient> recipient,
+                         MoveOnlyFunction<void(lmtp::Reply)> done) = 0;
+  // The client has read the replies to the message with this id.
+  virtual void confirmed(const std::string& id) = 0;
 };
 
 }  // namespace vmail::store

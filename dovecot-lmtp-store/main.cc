@@ -43,10 +43,24 @@ uid_t owner(const config::Settings& settings) {
   return entry->pw_uid;
 }
 
+std::shared_ptr<const TlsContext> tls(const config::Settings& settings) {
+  const std::string &certificate = settings.store.tls_certificate, &key = settings.store.tls_key;
+  if (certificate.empty() != key.empty()) {
+    throw config::Error("store.tls_certificate and store.tls_key: one does not work without the other");
+  }
+  if (certificate.empty()) return nullptr;
+  try {
+    return std::make_shared<const TlsContext>(certificate, key);
+  } catch (const TlsError& error) {
+    throw config::Error("store.tls_certificate, store.tls_key: " + std::string(error.what()));
+  }
+}
+
 void check(const config::Settings& settings) {
   database_password(settings);
   layout(settings);
   owner(settings);
+  tls(settings);
 }
 
 // Mail that Dovecot's user cannot read would be as good as lost.
@@ -78,8 +92,12 @@ class StoreService final : public daemon::Service {
         // Room for all that the sessions may ask at a time: one spool write, one recipient or 16 deliveries each, one
         // question of usage.
         disk_("disk", settings.store.disk_threads, settings.store.max_connections * 16 + kUsageConnections),
-        recipients_(loop, clock_, directory_, disk_, quota_, settings, layout(settings), {}),
-        backend_(loop, recipients_, delivery_, disk_),
+        jobs_(loop, disk_),
+        recipients_(loop, clock_, directory_, jobs_, quota_, settings, layout(settings), {}),
+        hand_over_(settings.store.sieve_socket.empty()
+                       ? nullptr
+                       : std::make_unique<store::HandOver>(loop, settings.store.sieve_socket, hostname(settings))),
+        backend_(loop, recipients_, delivery_, jobs_, duplicates_, hand_over_.get()),
         usages_(loop, disk_, usage_reader_, settings.mailboxes.base, layout(settings)) {
     check_user(settings);
     reload_sessions(settings);
@@ -107,10 +125,15 @@ class StoreService final : public daemon::Service {
   void reload(const config::Settings& settings) override {
     directory_.reload(settings);
     reload_sessions(settings);
-    recipients_.reload(settings, layout(settings));
+    config::Settings known = settings;
+    known.store.sieve_socket = settings_.store.sieve_socket;
+    recipients_.reload(known, layout(settings));
     usages_.reload(layout(settings));
     if (settings.mailboxes.base != settings_.mailboxes.base) {
       log::warning("mailboxes.base stays {} until vmail-lmtpd is restarted", settings_.mailboxes.base);
+    }
+    if (settings.store.sieve_socket != settings_.store.sieve_socket) {
+      log::warning("store.sieve_socket stays \"{}\" until vmail-lmtpd is restarted", settings_.store.sieve_socket);
     }
   }
 
@@ -120,7 +143,10 @@ class StoreService final : public daemon::Service {
     if (auto reply = directory::answer_control(directory_, request)) {
       const auto command = request.value("command", "");
       if (command == "flush") delivery_.forget();
-      if (command == "status") (*reply)["queues"] = {{"disk", disk_.waiting()}};
+      if (command == "status") {
+        (*reply)["queues"] = {{"disk", disk_.waiting()}};
+        if (hand_over_) (*reply)["queues"]["sieve"] = hand_over_->waiting();
+      }
       return *reply;
     }
     return {{"error", "vmail-lmtpd does not know that command; are vmailctl and the daemon of one version?"}};
@@ -130,14 +156,20 @@ class StoreService final : public daemon::Service {
 
   void stop() override {
     directory_.stop();
+    if (hand_over_) hand_over_->stop();
     disk_.stop();
   }
 
  private:
   void reload_sessions(const config::Settings& settings) {
-    session_settings_ = std::make_shared<const store::SessionSettings>(
-        store::SessionSettings{hostname(settings), settings.store.message_size_limit.count,
-                               static_cast<std::size_t>(settings.store.max_recipients)});
+    store::SessionSettings made;
+    made.hostname = hostname(settings);
+    made.message_size_limit = settings.store.message_size_limit.count;
+    made.max_recipients = static_cast<std::size_t>(settings.store.max_recipients);
+    made.bare_lf = settings.store.bare_lf == "keep";
+    made.xforward = Networks(settings.store.xforward_networks);
+    made.tls = tls(settings);
+    session_settings_ = std::make_shared<const store::SessionSettings>(std::move(made));
   }
 
   void sweep(const config::Settings& settings) {
@@ -156,7 +188,10 @@ class StoreService final : public daemon::Service {
   store::Delivery delivery_;
   maildir::Quota quota_{files_, clock_};
   WorkerPool disk_;
+  store::MailboxJobs jobs_;
   store::Recipients recipients_;
+  store::Duplicates duplicates_{clock_};
+  std::unique_ptr<store::HandOver> hand_over_;
   store::LocalBackend backend_;
   maildir::UsageReader usage_reader_{files_, clock_};
   store::Usages usages_;

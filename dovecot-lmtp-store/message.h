@@ -27,6 +27,8 @@ struct Message {
   std::string peer;      // "[192.0.2.1]", empty for a UNIX socket
   std::string queue_id;  // the client's own name of it, by XFORWARD; empty: not told
   bool smtputf8 = false;
+  bool eight_bit = false;  // BODY=8BITMIME
+  bool encrypted = false;  // came over TLS
   WallTime received;
 
   Spool spool;       // the text begins with this

@@ -76,7 +76,7 @@ std::shared_ptr<const RecipientSettings> settings_from(const config::Settings& s
 
 }  // namespace
 
-Recipients::Recipients(Loop& loop, const Clock& clock, directory::Directory& directory, WorkerPool& disk,
+Recipients::Recipients(Loop& loop, const Clock& clock, directory::Directory& directory, MailboxJobs& disk,
                        maildir::Quota& quota, const config::Settings& settings, const maildir::Layout& layout,
                        Guard guard)
     : loop_(loop),
@@ -251,33 +251,35 @@ void Recipients::look_at_disk(const Asked& question) {
   const Recipient& recipient = *question->recipient;
   if (!guard_ && !recipient.quota.any() && question->script.empty()) return accept(question);
   // A job owns copies of its inputs.
-  const bool taken =
-      disk_.submit([this, question, path = recipient.path, limits = recipient.quota, for_now = recipient.full_for_now,
-                    script = question->script, size = question->size](std::size_t) mutable {
-        Looked looked;
-        if (guard_) looked.stored = guard_(size);
-        if (looked.stored.ok() && (limits.any() || !script.empty())) {
-          maildir::RealFiles files;
-          maildir::Fault fault;
-          const UniqueFd base = maildir::open_base(files, base_, fault);
-          if (base && limits.any()) {
-            const auto room = quota_.room(base.get(), path, limits, size, fault);
-            using Refusal = Stored::Refusal;
-            if (room == maildir::Room::No) looked.stored.refusal = for_now ? Refusal::FullForNow : Refusal::Full;
-          }
-          if (base && fault.error == 0 && !script.empty()) {
-            fault = {find_script(base.get(), script, looked.scripted), script};
-          }
-          if (fault.error != 0) looked.stored = {fault.error, fault.where, {}};
-        }
-        if (looked.stored.error != 0) log::error("rcpt mailbox={}: {}", printable(path), explain(base_, looked.stored));
-        loop_.post([this, question = std::move(question), looked = std::move(looked)] {
-          if (!looked.stored.ok()) return answer(question, reply_to(looked.stored, question->recipient->address));
-          if (looked.scripted) question->recipient->scripted = true;
-          accept(question);
-        });
-      });
-  if (!taken) answer(question, reply_to({EBUSY, {}, {}}, recipient.address));
+  MailboxJobs::Job job = [this, question, path = recipient.path, limits = recipient.quota,
+                          for_now = recipient.full_for_now, script = question->script,
+                          size = question->size]() mutable {
+    Looked looked;
+    if (guard_) looked.stored = guard_(size);
+    if (looked.stored.ok() && (limits.any() || !script.empty())) {
+      maildir::RealFiles files;
+      maildir::Fault fault;
+      const UniqueFd base = maildir::open_base(files, base_, fault);
+      if (base && limits.any()) {
+        const auto room = quota_.room(base.get(), path, limits, size, fault);
+        using Refusal = Stored::Refusal;
+        if (room == maildir::Room::No) looked.stored.refusal = for_now ? Refusal::FullForNow : Refusal::Full;
+      }
+      if (base && fault.error == 0 && !script.empty()) {
+        fault = {find_script(base.get(), script, looked.scripted), script};
+      }
+      if (fault.error != 0) looked.stored = {fault.error, fault.where, {}};
+    }
+    if (looked.stored.error != 0) log::error("rcpt mailbox={}: {}", printable(path), explain(base_, looked.stored));
+    loop_.post([this, question = std::move(question), looked = std::move(looked)] {
+      if (!looked.stored.ok()) return answer(question, reply_to(looked.stored, question->recipient->address));
+      if (looked.scripted) question->recipient->scripted = true;
+      accept(question);
+    });
+  };
+  disk_.submit(recipient.path, std::move(job), [this, question](int error) {
+    answer(question, reply_to({error, {}, {}}, question->recipient->address));
+  });
 }
 
 void Recipients::answer(const Asked& question, Reply reply) {

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "dovecot-lmtp-store/lmtp/reply.h"
+#include "dovecot-lmtp-store/mailbox_jobs.h"
 #include "dovecot-lmtp-store/stored.h"
 #include "shared/base/move_only_function.h"
 #include "shared/base/quota_limits.h"
@@ -19,7 +20,6 @@
 #include "shared/maildir/quota.h"
 #include "shared/runtime/log.h"
 #include "shared/runtime/loop.h"
-#include "shared/runtime/worker_pool.h"
 
 namespace vmail::store {
 
@@ -40,7 +40,7 @@ struct Recipient {
   bool full_for_now = true;            // over quota is a temporary failure (452), else a permanent one (552)
 };
 
-// Loop thread only. What it is given outlives it and the jobs it gave to the pool.
+// Loop thread only. What it is given outlives it and its jobs.
 class Recipients {
  public:
   using Found = std::variant<std::shared_ptr<const Recipient>, lmtp::Reply>;
@@ -48,7 +48,7 @@ class Recipients {
   // On a disk worker, for a message of so many bytes (0: not known): whether mail can be stored at all at this moment.
   using Guard = std::function<Stored(std::uint64_t size)>;
 
-  Recipients(Loop& loop, const Clock& clock, directory::Directory& directory, WorkerPool& disk, maildir::Quota& quota,
+  Recipients(Loop& loop, const Clock& clock, directory::Directory& directory, MailboxJobs& disk, maildir::Quota& quota,
              const config::Settings& settings, const maildir::Layout& layout, Guard guard);
   ~Recipients();
 
@@ -77,7 +77,7 @@ class Recipients {
   Loop& loop_;
   const Clock& clock_;
   directory::Directory& directory_;
-  WorkerPool& disk_;
+  MailboxJobs& disk_;
   maildir::Quota& quota_;
   const Guard guard_;
   const std::string base_;

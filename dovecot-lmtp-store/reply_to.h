@@ -12,7 +12,10 @@ namespace vmail::store {
 // "<address> words"; the address is what an outsider wrote.
 std::string about(std::string_view address, std::string_view words);
 
-// The end of a delivery, or of what was to come before it.
-lmtp::Reply reply_to(const Stored& stored, std::string_view address);
+// The end of a delivery, or of what was to come before it; the client's own name for the message stands in what is
+// good.
+lmtp::Reply reply_to(const Stored& stored, std::string_view address, std::string_view queue_id = {});
+// The same without an address: about a message that is not at any mailbox yet.
+lmtp::Reply reply_to(const Stored& stored);
 
 }  // namespace vmail::store

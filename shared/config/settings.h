@@ -151,6 +151,10 @@ struct Settings {
     std::string hostname;  // empty: the system's
     Bytes message_size_limit{100u << 20};
     std::uint64_t max_recipients = 1000;
+    std::string bare_lf = "keep";                // keep, reject
+    std::vector<std::string> xforward_networks;  // that may tell us queue ids over TCP
+    std::string tls_certificate;                 // for STARTTLS over TCP; empty: off
+    std::string tls_key;
     std::uint64_t disk_threads = 8;
     std::string usage = "/run/vmailkit/store/usage";  // how full mailboxes are, for vmail-mapd; empty: off
     std::string spam = "junk";                        // where it goes: junk, inbox

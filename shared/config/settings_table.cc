@@ -504,6 +504,38 @@ std::vector<Setting> make_table() {
        std::uint64_t{1} << 40});
   add({"store", "max_recipients", "Recipients of one message; one more gets a temporary failure.",
        VMAIL_AT(store, max_recipients), 1, 100000});
+  add({"store",
+       "bare_lf",
+       "A line of a message that ends with LF alone: keep it as it is, or reject the message (550).",
+       VMAIL_AT(store, bare_lf),
+       0,
+       0,
+       {"keep", "reject"}});
+  add({"store",
+       "xforward_networks",
+       "Networks whose TCP peers may tell by XFORWARD which queue id a message has, for the log; a UNIX socket always "
+       "may. Empty: this host alone.",
+       VMAIL_AT(store, xforward_networks),
+       0,
+       0,
+       {},
+       check_network});
+  add({"store",
+       "tls_certificate",
+       "The certificate for STARTTLS on TCP, a PEM file with those that lead to its authority. Empty: no TLS.",
+       VMAIL_AT(store, tls_certificate),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"store",
+       "tls_key",
+       "Its key, a PEM file that others may not read.",
+       VMAIL_AT(store, tls_key),
+       0,
+       0,
+       {},
+       check_optional_path});
   add({"store", "disk_threads", "Threads that write mail.", VMAIL_AT(store, disk_threads), 1, 256});
   add({"store",
        "usage",
