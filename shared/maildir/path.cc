@@ -1,7 +1,6 @@
 #include "shared/maildir/path.h"
 
 #include <cerrno>
-#include <vector>
 
 #include "shared/base/text.h"
 
@@ -101,6 +100,14 @@ UniqueFd open_base(Files& files, const std::string& base, Fault& fault) {
   return fd < 0 ? fail(fault, fd, {}) : UniqueFd(fd);
 }
 
+UniqueFd open_base(Files& files, const Base& base, Fault& fault) {
+  UniqueFd folder = open_base(files, base.folder, fault);
+  if (!folder || base.marker.empty()) return folder;
+  const int found = files.look(folder.get(), base.marker);
+  if (found == 0) return folder;
+  return fail(fault, found == -ENOENT || found == -ENOTDIR ? -ENOMEDIUM : found, base.marker);
+}
+
 UniqueFd open_mailbox(Files& files, int base, const std::string& path, Fault& fault) {
   const int fd = files.open_below(base, path);
   return fd < 0 ? fail(fault, fd, path) : UniqueFd(fd);
@@ -128,20 +135,13 @@ UniqueFd make_mailbox(Files& files, int base, const std::string& path, Fault& fa
   return folder;
 }
 
-bool sync_way(Files& files, int base, const std::string& path, Fault& fault) {
-  for (std::string where = path;; where = parent(where)) {
-    UniqueFd folder;
-    if (!where.empty()) {
-      folder = open_mailbox(files, base, where, fault);
-      if (!folder) return false;
-    }
-    const int synced = files.sync(folder ? folder.get() : base);
-    if (synced < 0) {
-      fault = {-synced, where};
-      return false;
-    }
-    if (where.empty()) return true;
+std::vector<UniqueFd> open_way(Files& files, int base, const std::string& path, Fault& fault) {
+  std::vector<UniqueFd> way;
+  for (std::string where = path; !where.empty(); where = parent(where)) {
+    way.push_back(open_mailbox(files, base, where, fault));
+    if (!way.back()) return {};
   }
+  return way;
 }
 
 }  // namespace vmail::maildir
