@@ -35,10 +35,7 @@ void LocalBackend::deliver(std::shared_ptr<const Message> message, std::shared_p
                            Done done) {
   const std::string& path = recipient->path;
   run(
-      path,
-      [this, message = std::move(message), recipient] {
-        return delivery_.deliver(*message, recipient->address, recipient->path);
-      },
+      path, [this, message = std::move(message), recipient] { return delivery_.deliver(*message, *recipient); },
       std::move(done));
 }
 

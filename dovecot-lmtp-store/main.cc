@@ -5,6 +5,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "dovecot-lmtp-store/local_backend.h"
@@ -61,6 +62,7 @@ void check(const config::Settings& settings) {
   layout(settings);
   owner(settings);
   tls(settings);
+  store::filing_from(settings);
 }
 
 // Mail that Dovecot's user cannot read would be as good as lost.
@@ -79,6 +81,22 @@ std::string hostname(const config::Settings& settings) {
   return name.data();
 }
 
+store::Durability durability(const config::Settings& settings) {
+  const std::string& word = settings.store.durability;
+  if (word == "none") return store::Durability::None;
+  return word == "file" ? store::Durability::File : store::Durability::Full;
+}
+
+store::DeliverySettings delivery_settings(const config::Settings& settings) {
+  store::DeliverySettings delivery;
+  delivery.base = {settings.mailboxes.base, settings.mailboxes.marker};
+  delivery.hostname = hostname(settings);
+  if (settings.store.single_instance == "reflink") delivery.single_instance = store::SingleInstance::Reflink;
+  if (settings.store.single_instance == "hardlink") delivery.single_instance = store::SingleInstance::Hardlink;
+  delivery.reserve = {settings.store.reserve_space.count, settings.store.reserve_inodes};
+  return delivery;
+}
+
 // Of the usage socket; vmail-mapd makes a few.
 constexpr std::size_t kUsageConnections = 64;
 
@@ -88,12 +106,15 @@ class StoreService final : public daemon::Service {
       : settings_(settings),
         directory_(loop, clock_, settings,
                    {settings.store.database_user, database_password(settings), settings.store.state, true}),
-        delivery_(files_, clock_, settings.mailboxes.base, hostname(settings)),
+        commit_(files_, clock_, settings.mailboxes.base, durability(settings)),
+        delivery_(files_, clock_, commit_, quota_, duplicates_, delivery_settings(settings),
+                  store::filing_from(settings)),
         // Room for all that the sessions may ask at a time: one spool write, one recipient or 16 deliveries each, one
         // question of usage.
         disk_("disk", settings.store.disk_threads, settings.store.max_connections * 16 + kUsageConnections),
         jobs_(loop, disk_),
-        recipients_(loop, clock_, directory_, jobs_, quota_, settings, layout(settings), {}),
+        recipients_(loop, clock_, directory_, jobs_, quota_, settings, layout(settings),
+                    [this](std::uint64_t size) { return delivery_.ready(size); }),
         hand_over_(settings.store.sieve_socket.empty()
                        ? nullptr
                        : std::make_unique<store::HandOver>(loop, settings.store.sieve_socket, hostname(settings))),
@@ -129,11 +150,21 @@ class StoreService final : public daemon::Service {
     known.store.sieve_socket = settings_.store.sieve_socket;
     recipients_.reload(known, layout(settings));
     usages_.reload(layout(settings));
+    delivery_.reload(store::filing_from(settings));
     if (settings.mailboxes.base != settings_.mailboxes.base) {
       log::warning("mailboxes.base stays {} until vmail-lmtpd is restarted", settings_.mailboxes.base);
     }
     if (settings.store.sieve_socket != settings_.store.sieve_socket) {
       log::warning("store.sieve_socket stays \"{}\" until vmail-lmtpd is restarted", settings_.store.sieve_socket);
+    }
+    const auto of_start = [](const config::Settings& s) {
+      return std::tie(s.mailboxes.marker, s.store.durability, s.store.single_instance, s.store.reserve_space.count,
+                      s.store.reserve_inodes, s.store.disk_threads);
+    };
+    if (of_start(settings) != of_start(settings_)) {
+      log::warning(
+          "mailboxes.marker and the store's durability, single_instance, reserve_* and disk_threads stay as they are "
+          "until vmail-lmtpd is restarted");
     }
   }
 
@@ -152,7 +183,18 @@ class StoreService final : public daemon::Service {
     return {{"error", "vmail-lmtpd does not know that command; are vmailctl and the daemon of one version?"}};
   }
 
-  void metrics(metrics::Registry& registry) override { directory::add_metrics(directory_, registry); }
+  void metrics(metrics::Registry& registry) override {
+    directory::add_metrics(directory_, registry);
+    registry.collect([this](metrics::Samples& samples) {
+      const auto counts = commit_.counts();
+      samples.counter("vmailkit_store_barriers_total", "Syncs of the whole file system of the mail.", counts.barriers);
+      samples.counter("vmailkit_store_shared_syncs_total", "Syncs of deliveries that these stood for.", counts.shared);
+      samples.counter("vmailkit_store_single_syncs_total", "Syncs of deliveries by themselves.", counts.alone);
+      samples.counter("vmailkit_store_sync_errors_total", "Syncs of either kind that failed.", counts.errors);
+      samples.gauge("vmailkit_store_disk_jobs_waiting", "Jobs that wait for a disk thread.",
+                    static_cast<double>(disk_.waiting()));
+    });
+  }
 
   void stop() override {
     directory_.stop();
@@ -185,12 +227,13 @@ class StoreService final : public daemon::Service {
   SystemClock clock_;
   maildir::RealFiles files_;
   directory::Directory directory_;
-  store::Delivery delivery_;
+  store::CommitGroup commit_;
   maildir::Quota quota_{files_, clock_};
+  store::Duplicates duplicates_{clock_};
+  store::Delivery delivery_;
   WorkerPool disk_;
   store::MailboxJobs jobs_;
   store::Recipients recipients_;
-  store::Duplicates duplicates_{clock_};
   std::unique_ptr<store::HandOver> hand_over_;
   store::LocalBackend backend_;
   maildir::UsageReader usage_reader_{files_, clock_};

@@ -30,6 +30,7 @@ void LmtpSession::begin_text() {
   Message& message = *transaction_->message;
   message.received = clock_.wall();
   message.id = next_id(message.received);
+  message.recipients = transaction_->addressees.size();
   state_ = State::Text;
 }
 

@@ -23,6 +23,7 @@ struct Stored {
   Refusal refusal = Refusal::None;
   bool duplicate = false;                         // an earlier session has filed it: `name` is the file's
   std::optional<maildir::Quota::Change> usage{};  // of the mailbox, where it is known
+  std::string folder{};                           // of the mailbox, as on the disk; empty: the inbox
 
   bool ok() const { return error == 0 && refusal == Refusal::None; }
 };

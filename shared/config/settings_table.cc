@@ -63,6 +63,15 @@ std::string check_template(const std::string& text) {
   return {};
 }
 
+std::string check_marker(const std::string& text) {
+  if (text.empty()) return {};
+  if (text.front() == '/') return "must be the name of a file below mailboxes.base";
+  for (const auto& part : split(text, '/')) {
+    if (part.empty() || part == "." || part == "..") return "may not have empty, '.' or '..' parts";
+  }
+  return {};
+}
+
 std::string check_name(const std::string& text) {
   return text.empty() ? "may not be empty" : "";
 }
@@ -300,6 +309,23 @@ std::vector<Setting> make_table() {
        {},
        check_template});
   add({"mailboxes",
+       "marker",
+       "A file below base, made by hand, that is there while the volume of the mail is mounted: without it no mail is "
+       "taken (451). Empty: it is enough that base is there.",
+       VMAIL_AT(mailboxes, marker),
+       0,
+       0,
+       {},
+       check_marker});
+  add({"mailboxes",
+       "folder_names",
+       "How Dovecot writes folder names that are not ASCII: utf-7 (modified UTF-7, its default), or utf-8 (:UTF-8 in "
+       "its mail_location, mailbox_list_utf8 in 2.4).",
+       VMAIL_AT(mailboxes, folder_names),
+       0,
+       0,
+       {"utf-7", "utf-8"}});
+  add({"mailboxes",
        "owner",
        "The user, by name or number, who owns the mail.",
        VMAIL_AT(mailboxes, owner),
@@ -536,7 +562,55 @@ std::vector<Setting> make_table() {
        0,
        {},
        check_optional_path});
-  add({"store", "disk_threads", "Threads that write mail.", VMAIL_AT(store, disk_threads), 1, 256});
+  add({"store", "disk_threads",
+       "Threads that write mail. They wait for the disk together, so that more of them mean more mail for each wait.",
+       VMAIL_AT(store, disk_threads), 1, 256});
+  add({"store",
+       "durability",
+       "What a 250 stands for: full (text and name are on disk, and survive a power cut), file (the text is, its name "
+       "may be lost), none (mail of some seconds may be lost).",
+       VMAIL_AT(store, durability),
+       0,
+       0,
+       {"full", "file", "none"}});
+  add({"store",
+       "single_instance",
+       "How the recipients of one message share it on the disk: off (each has a copy), reflink (shared blocks, on XFS "
+       "and btrfs; elsewhere a copy), hardlink (one file with several names). With the latter two a message for "
+       "several has no Delivered-To.",
+       VMAIL_AT(store, single_instance),
+       0,
+       0,
+       {"off", "reflink", "hardlink"}});
+  add({"store", "reserve_space",
+       "Space on the volume of the mail that new mail leaves free, for Dovecot's own files; below it recipients are "
+       "refused for the time being (452). 0: none.",
+       VMAIL_AT(store, reserve_space), 0, std::uint64_t{1} << 50});
+  add({"store", "reserve_inodes", "The same for inodes.", VMAIL_AT(store, reserve_inodes), 0, std::uint64_t{1} << 40});
+  add({"store",
+       "detail_folders",
+       "Mail for user+detail goes into the user's folder of that name: existing (when there is one), create (it is "
+       "made "
+       "when there is none, by whoever writes to it), no.",
+       VMAIL_AT(store, detail_folders),
+       0,
+       0,
+       {"existing", "create", "no"}});
+  add({"store",
+       "junk_folder",
+       "The folder for spam, made when it is not there; \"Lists/Junk\" lies in another.",
+       VMAIL_AT(store, junk_folder),
+       0,
+       0,
+       {},
+       check_name});
+  add({"store", "spam_headers",
+       "Headers by which the site's filter says that a message is spam: \"NAME: VALUE\", or \"NAME: BEGINNING*\". "
+       "Postfix must take them off mail that comes from outside. Empty: nothing is spam.",
+       VMAIL_AT(store, spam_headers)});
+  add({"store", "subscribe",
+       "Whether users are subscribed to folders that are made here, in Dovecot's file subscriptions of the Maildir.",
+       VMAIL_AT(store, subscribe)});
   add({"store",
        "usage",
        "The socket that says how full mailboxes are, read only: vmail-mapd asks it for quotas. Empty: off.",

@@ -22,9 +22,10 @@ import maps
 import maps_million
 import policy
 import report
+import store
 from lab import Lab
 
-BENCHMARKS = {**logins.BENCHMARKS, **maps.BENCHMARKS, **maps_million.BENCHMARKS, **policy.BENCHMARKS}
+BENCHMARKS = {**logins.BENCHMARKS, **maps.BENCHMARKS, **maps_million.BENCHMARKS, **policy.BENCHMARKS, **store.BENCHMARKS}
 
 
 class Labs:
