@@ -20,7 +20,13 @@ directory::Options directory_options(const config::Settings& settings) {
   options.database_user = settings.auth.database_user;
   options.database_password = config::read_secret("database-password", settings.auth.database_password_file);
   options.state_folder = settings.auth.state;
+  options.rules = true;
   return options;
+}
+
+Outcome<directory::Mailbox> mailbox_of(const Outcome<directory::Credentials>& credentials) {
+  using Mailbox = Outcome<directory::Mailbox>;
+  return credentials.is_found() ? Mailbox::found(credentials.value().mailbox) : Mailbox::without_value(credentials);
 }
 
 constexpr std::size_t kBackgroundQueue = 64;
@@ -80,9 +86,8 @@ AuthService::AuthService(Loop& loop, const config::Settings& settings)
                                   directory::Later<directory::Credentials> later) {
     return directory_.credentials(login, freshness, std::move(later));
   };
-  // Dovecot refuses mail for good on a "no", so a "no" has to be fresh.
   questions_.mailbox = [this](std::string_view address, directory::Later<directory::Mailbox> later) {
-    return directory_.mailbox(address, directory::Freshness::FreshForRefusal, std::move(later));
+    return mailbox(address, std::move(later));
   };
   questions_.note_use = [this](std::uint64_t app_password, std::string ip) {
     directory_.note_use(app_password, std::move(ip));
@@ -108,6 +113,29 @@ AuthService::AuthService(Loop& loop, const config::Settings& settings)
     if (question.success) return throttle.succeeded(question.login, question.remote_ip, clock_.now());
     throttle.failed(question.login, question.remote_ip, question.password_hash, clock_.now());
   };
+}
+
+// Dovecot refuses mail for good on a "no", so a "no" has to be fresh. Who gets no new mail (a rule of kind `state`)
+// still logs in, and Dovecot then asks who that is.
+directory::Answer<directory::Mailbox> AuthService::mailbox(std::string_view address,
+                                                           directory::Later<directory::Mailbox> later) {
+  using directory::Freshness;
+  const auto shared = std::make_shared<directory::Later<directory::Mailbox>>(std::move(later));
+  const auto go_on = [this, shared, address = std::string(address)](
+                         const Outcome<directory::Mailbox>& found) -> directory::Answer<directory::Mailbox> {
+    if (found.status() != Status::Disabled) return found;
+    const auto known = directory_.credentials(
+        address, Freshness::Cached,
+        [shared](const Outcome<directory::Credentials>& credentials) { (*shared)(mailbox_of(credentials)); });
+    if (!known) return std::nullopt;
+    return mailbox_of(*known);
+  };
+  const auto known = directory_.mailbox(address, Freshness::FreshForRefusal,
+                                        [go_on, shared](const Outcome<directory::Mailbox>& found) {
+                                          if (auto answer = go_on(found)) (*shared)(std::move(*answer));
+                                        });
+  if (!known) return std::nullopt;
+  return go_on(*known);
 }
 
 std::vector<daemon::Endpoint> AuthService::endpoints() {

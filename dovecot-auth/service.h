@@ -30,6 +30,8 @@ class AuthService final : public daemon::Service {
   void stop() override;
 
  private:
+  directory::Answer<directory::Mailbox> mailbox(std::string_view address, directory::Later<directory::Mailbox> later);
+
   config::Settings settings_;
   SystemClock clock_;
   Accounts accounts_;

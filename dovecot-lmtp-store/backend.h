@@ -1,14 +1,15 @@
 // What a session asks of the rest of the store, so that its protocol is tested without a database and without a disk.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 
+#include "dovecot-lmtp-store/lmtp/reply.h"
 #include "dovecot-lmtp-store/message.h"
+#include "dovecot-lmtp-store/recipient.h"
 #include "dovecot-lmtp-store/stored.h"
 #include "shared/base/move_only_function.h"
-#include "shared/directory/directory.h"
 
 namespace vmail::store {
 
@@ -19,13 +20,18 @@ class Backend {
 
   virtual ~Backend() = default;
 
-  // As Directory::mailbox with FreshForRefusal.
-  virtual directory::Answer<directory::Mailbox> mailbox(std::string_view address,
-                                                        directory::Later<directory::Mailbox> later) = 0;
+  // As Recipients::find().
+  virtual void recipient(std::string address, std::uint64_t size, Recipients::Done done) = 0;
   // Appends to the spool of a message, whose owner leaves it alone until `done`.
   virtual void spool(std::shared_ptr<Message> message, std::string bytes, Done done) = 0;
-  // Files a message into a mailbox; `recipient` is the address of RCPT, `path` the mailbox's below the base.
-  virtual void deliver(std::shared_ptr<const Message> message, std::string recipient, std::string path, Done done) = 0;
+  // Files a message into the mailbox of a recipient.
+  virtual void deliver(std::shared_ptr<const Message> message, std::shared_ptr<const Recipient> recipient,
+                       Done done) = 0;
+  // Hands it on to Dovecot, whose reply comes back in a form that Postfix takes.
+  virtual void hand_over(std::shared_ptr<const Message> message, std::shared_ptr<const Recipient> recipient,
+                         MoveOnlyFunction<void(lmtp::Reply)> done) = 0;
+  // The client has read the replies to the message with this id.
+  virtual void confirmed(const std::string& id) = 0;
 };
 
 }  // namespace vmail::store

@@ -3,217 +3,143 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <vector>
+#include <utility>
 
+#include "dovecot-lmtp-store/delivery_job.h"
+#include "dovecot-lmtp-store/message_text.h"
 #include "shared/base/text.h"
 #include "shared/runtime/log.h"
 
 namespace vmail::store {
-namespace {
 
-constexpr mode_t kFileMode = 0600;
-constexpr std::size_t kBuffer = 256u << 10;
-// Some 100 bytes each; with more mailboxes than this a first delivery is only a little slower.
-constexpr std::size_t kMaxKnown = 100000;
-// A name is only ever taken when a clock went back over a restart that gave the same process id.
-constexpr int kNameAttempts = 10;
+Delivery::Delivery(maildir::Files& files, const Clock& clock, CommitGroup& commit, maildir::Quota& quota,
+                   Duplicates& duplicates, DeliverySettings settings, Filing filing)
+    : files_(files),
+      clock_(clock),
+      commit_(commit),
+      quota_(quota),
+      duplicates_(duplicates),
+      settings_(std::move(settings)),
+      names_(clock, settings_.hostname),
+      filing_(std::make_shared<const Filing>(std::move(filing))) {}
 
-// What open(2) answers where O_TMPFILE is not known to the file system or the kernel.
-bool is_unsupported(int error) {
-  return error == EOPNOTSUPP || error == EISDIR || error == EINVAL || error == ENOENT;
-}
-
-// Collects small pieces, so that a small message is one write.
-class Writer {
- public:
-  Writer(maildir::Files& files, int file) : files_(files), file_(file) {}
-
-  bool add(std::string_view bytes, int& error) {
-    while (!bytes.empty()) {
-      const std::size_t room = std::min(kBuffer - buffer_.size(), bytes.size());
-      buffer_ += bytes.substr(0, room);
-      bytes.remove_prefix(room);
-      if (buffer_.size() == kBuffer && !flush(error)) return false;
-    }
-    return true;
-  }
-
-  bool flush(int& error) {
-    for (std::string_view rest = buffer_; !rest.empty();) {
-      const ssize_t written = files_.write(file_, rest.data(), rest.size());
-      if (written == -EINTR) continue;
-      if (written <= 0) {
-        error = written < 0 ? static_cast<int>(-written) : EIO;
-        return false;
-      }
-      rest.remove_prefix(static_cast<std::size_t>(written));
-    }
-    buffer_.clear();
-    return true;
-  }
-
- private:
-  maildir::Files& files_;
-  int file_;
-  std::string buffer_;
-};
-
-}  // namespace
-
-Delivery::Delivery(maildir::Files& files, const Clock& clock, std::string base, std::string hostname)
-    : files_(files), clock_(clock), base_(std::move(base)), hostname_(std::move(hostname)), names_(clock, hostname_) {}
-
-Stored Delivery::deliver(const Message& message, const std::string& recipient, const std::string& path) {
+Stored Delivery::deliver(const Message& message, const Recipient& recipient) {
   const Instant begin = clock_.now();
-  const Stored stored = file(message, recipient, path);
-  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now() - begin).count();
-  const std::string about =
-      fmt::format("delivery id={} from=<{}> to=<{}> mailbox={} size={} ms={}", message.id, printable(message.sender),
-                  printable(recipient), printable(path), message.sizes.size(), took);
-  if (stored.ok()) {
-    log::info("{} result=stored file={}", about, stored.name);
-  } else if (stored.error == ECANCELED) {
-    log::warning("{} result=dropped: the client did not wait for the answer", about);
+  const std::string key = key_of(message, recipient);
+  Stored stored;
+  if (const auto before = key.empty() ? std::nullopt : duplicates_.find(key)) {
+    stored.name = *before;
+    stored.duplicate = true;
   } else {
-    log::error("{} result=deferred: {}", about, explain(base_, stored));
+    stored = file(message, recipient);
+    if (stored.ok() && !key.empty()) duplicates_.stored(key, message.id, stored.name);
   }
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now() - begin);
+  write_log(message, recipient, stored, took.count());
   return stored;
 }
 
-Stored Delivery::file(const Message& message, const std::string& recipient, const std::string& path) {
-  if (message.abandoned) return {ECANCELED, path, {}};
-  maildir::Fault fault;
-  // Opened each time: a volume that is mounted or goes away is noticed at once.
-  const UniqueFd base = maildir::open_base(files_, base_, fault);
-  if (!base) return failed(fault);
-  const UniqueFd new_folder = open_new(base.get(), path, fault);
-  if (!new_folder) return failed(fault);
-  const Draft draft = create(base.get(), new_folder.get(), path, fault);
-  if (!draft.file) return failed(fault);
-
-  const std::string headers = headers_for(message, recipient, hostname_);
-  lmtp::Sizes sizes;
-  sizes.add(headers);
-  int error = 0;
-  std::string name;
-  if (write(draft.file.get(), message, headers, error)) {
-    error = -files_.sync(draft.file.get());
-    if (error == 0 && message.abandoned) error = ECANCELED;
-    if (error == 0) {
-      name = publish(draft, new_folder.get(), sizes.size() + message.sizes.size(),
-                     sizes.vsize() + message.sizes.vsize(), error);
-    }
-  }
-  if (name.empty()) {
-    discard(draft);
-    return {error, path, {}};
-  }
-  error = -files_.sync(new_folder.get());
-  if (error != 0) {
-    // It may be on disk or not: the client will send it again, so this one goes.
-    files_.remove(new_folder.get(), name);
-    return {error, path + "/new", {}};
-  }
-  return {0, {}, std::move(name)};
+// What a redelivery is known again by; empty for a client that does not tell its queue id.
+std::string Delivery::key_of(const Message& message, const Recipient& recipient) {
+  if (message.queue_id.empty()) return {};
+  const std::string digest = digest_of(files_, message);
+  if (digest.empty()) return {};
+  return duplicate_key(message.helo + message.peer, message.queue_id, recipient.address, digest);
 }
 
-UniqueFd Delivery::open_new(int base, const std::string& path, maildir::Fault& fault) {
-  std::uint64_t forgotten = 0;
-  UniqueFd folder = maildir::open_mailbox(files_, base, path + "/new", fault);
-  if (!folder && fault.error == ENOENT) {
-    {
-      // Before a folder is made: who finds it then does not find it in known_.
-      Lock lock(mutex_);
-      known_.erase(path);
-      ++forgotten_;
-    }
-    if (!maildir::make_mailbox(files_, base, path, fault)) return {};
-    folder = maildir::open_mailbox(files_, base, path + "/new", fault);
+void Delivery::write_log(const Message& message, const Recipient& recipient, const Stored& stored, std::int64_t ms) {
+  const std::string about = fmt::format(
+      "delivery id={} queue={} from=<{}> to=<{}> mailbox={} size={} ms={}", message.id, printable(message.queue_id),
+      printable(message.sender), printable(recipient.address), printable(recipient.path), message.sizes.size(), ms);
+  if (stored.duplicate) {
+    log::info("{} result=duplicate file={}: an earlier session stored it and was lost before its reply was read", about,
+              stored.name);
+  } else if (stored.refusal == Stored::Refusal::TooBig) {
+    log::info("{} result=refused: larger than the {} bytes that this mailbox takes", about, recipient.message_limit);
+  } else if (stored.refusal != Stored::Refusal::None) {
+    log::info("{} result=refused: the mailbox is full", about);
+  } else if (stored.ok()) {
+    log::info("{} result=stored folder={} file={}", about, stored.folder.empty() ? "INBOX" : printable(stored.folder),
+              stored.name);
+  } else if (stored.error == ECANCELED) {
+    log::warning("{} result=dropped: the client did not wait for the answer", about);
+  } else {
+    log::error("{} result=deferred: {}", about, explain(settings_.base.folder, stored));
   }
-  if (!folder) return {};
+}
+
+Stored Delivery::file(const Message& message, const Recipient& recipient) {
+  using Refusal = Stored::Refusal;
+  if (message.abandoned) return {ECANCELED, recipient.path, {}};
+  if (recipient.message_limit != 0 && message.sizes.size() > recipient.message_limit) {
+    return {0, {}, {}, Refusal::TooBig};
+  }
+  Job job{message, recipient, {}, {}, false, {}, {}, {}, {}, {}};
   {
     Lock lock(mutex_);
-    if (known_.find(path) != known_.end()) return folder;
-    forgotten = forgotten_;
+    job.filing = filing_;
   }
-  if (!maildir::sync_way(files_, base, path, fault)) return {};
-  Lock lock(mutex_);
-  if (forgotten == forgotten_) {
-    if (known_.size() >= kMaxKnown) known_.clear();
-    known_.insert(path);
+  // Opened each time: a volume that is mounted or goes away is noticed at once.
+  job.base = maildir::open_base(files_, settings_.base, job.fault);
+  if (!job.base) return {job.fault.error, job.fault.where, {}};
+  job.shares = settings_.single_instance != SingleInstance::Off && (message.recipients > 1 || recipient.archive);
+  const bool alike = job.shares && message.recipients > 1;
+  job.headers = headers_for(message, alike ? std::string() : recipient.address, settings_.hostname);
+  job.head.add(job.headers);
+  const auto room = quota_.room(job.base.get(), recipient.path, recipient.quota, job.size(), job.fault);
+  if (!room) return {job.fault.error, job.fault.where, {}};
+  if (*room == maildir::Room::No) {
+    return {0, {}, {}, recipient.full_for_now ? Refusal::FullForNow : Refusal::Full};
   }
-  return folder;
-}
 
-Delivery::Draft Delivery::create(int base, int new_folder, const std::string& path, maildir::Fault& fault) {
-  Draft draft;
-  int fd = files_.create_unnamed(new_folder, kFileMode);
-  if (fd < 0 && is_unsupported(-fd)) {
-    draft.folder = maildir::open_mailbox(files_, base, path + "/tmp", fault);
-    if (!draft.folder && fault.error == ENOENT && maildir::make_mailbox(files_, base, path, fault)) {
-      draft.folder = maildir::open_mailbox(files_, base, path + "/tmp", fault);
-    }
-    if (!draft.folder) return draft;
-    draft.name = names_.next(0, 0);
-    fd = files_.create(draft.folder.get(), draft.name, kFileMode);
+  const auto folder = choose_folder(files_, job.base.get(), *job.filing, message, recipient, job.fault);
+  if (!folder) return {job.fault.error, job.fault.where, {}};
+  job.targets.emplace_back();
+  job.targets.back().mailbox = recipient.path;
+  job.targets.back().folder = *folder;
+  if (recipient.archive) {
+    job.targets.emplace_back();
+    job.targets.back().mailbox = *recipient.archive;
   }
-  if (fd < 0) {
-    fault = {-fd, path + (draft.folder ? "/tmp" : "/new")};
-  } else {
-    draft.file = UniqueFd(fd);
+  const auto all = [&](bool (Delivery::*step)(Job&, Target&)) {
+    return std::all_of(job.targets.begin(), job.targets.end(),
+                       [&](Target& target) { return (this->*step)(job, target); });
+  };
+  bool good = all(&Delivery::open) && all(&Delivery::prepare) && sync_texts(job);
+  if (good && message.abandoned) good = job.failed(ECANCELED, recipient.path);
+  if (good) {
+    // In one order for everybody: two that wait for each other's mailbox would wait for ever.
+    std::vector<std::string> mailboxes;
+    for (const Target& target : job.targets) mailboxes.push_back(target.mailbox);
+    std::sort(mailboxes.begin(), mailboxes.end());
+    std::vector<maildir::Quota::Naming> namings;
+    for (const std::string& mailbox : mailboxes) namings.push_back(quota_.naming(mailbox));
+    good = all(&Delivery::publish) && sync_names(job);
+    if (good) account(job);
   }
-  return draft;
-}
-
-bool Delivery::write(int file, const Message& message, std::string_view headers, int& error) {
-  Writer writer(files_, file);
-  if (!writer.add(headers, error)) return false;
-  std::vector<char> buffer(message.spool.size > 0 ? kBuffer : 0);
-  for (std::uint64_t at = 0; at < message.spool.size;) {
-    const ssize_t got =
-        files_.read_at(message.spool.file.get(), buffer.data(),
-                       std::min<std::uint64_t>(buffer.size(), message.spool.size - at), static_cast<off_t>(at));
-    if (got == -EINTR) continue;
-    if (got <= 0) {
-      error = got < 0 ? static_cast<int>(-got) : EIO;
-      return false;
-    }
-    if (!writer.add({buffer.data(), static_cast<std::size_t>(got)}, error)) return false;
-    at += static_cast<std::uint64_t>(got);
+  if (!good) {
+    withdraw(job);
+    return {job.fault.error, job.fault.where, {}};
   }
-  return writer.add(message.tail, error) && writer.flush(error);
-}
-
-std::string Delivery::publish(const Draft& draft, int new_folder, std::uint64_t size, std::uint64_t vsize, int& error) {
-  for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
-    std::string name = names_.next(size, vsize);
-    error = draft.folder ? -files_.rename(draft.folder.get(), draft.name, new_folder, name)
-                         : -files_.name(draft.file.get(), new_folder, name);
-    if (error == 0) return name;
-    if (error != EEXIST) break;
-  }
-  return {};
-}
-
-void Delivery::discard(const Draft& draft) {
-  if (draft.folder) files_.remove(draft.folder.get(), draft.name);
-}
-
-Stored Delivery::failed(const maildir::Fault& fault) const {
-  return {fault.error, fault.where, {}};
+  Stored stored{0, {}, job.targets.front().name};
+  stored.folder = job.targets.front().folder;
+  stored.usage = job.change;
+  return stored;
 }
 
 Stored Delivery::spool(Spool& spool, std::string_view bytes) {
   const Stored stored = append(spool, bytes);
-  if (!stored.ok()) log::error("spool bytes={} result=deferred: {}", spool.size, explain(base_, stored));
+  if (!stored.ok()) {
+    log::error("spool bytes={} result=deferred: {}", spool.size, explain(settings_.base.folder, stored));
+  }
   return stored;
 }
 
 Stored Delivery::append(Spool& spool, std::string_view bytes) {
   if (!spool.file) {
     maildir::Fault fault;
-    const UniqueFd base = maildir::open_base(files_, base_, fault);
-    if (!base) return failed(fault);
+    const UniqueFd base = maildir::open_base(files_, settings_.base, fault);
+    if (!base) return {fault.error, fault.where, {}};
     int fd = files_.create_unnamed(base.get(), kFileMode);
     if (fd < 0 && is_unsupported(-fd)) {
       const std::string name = names_.next(0, 0);
@@ -223,11 +149,22 @@ Stored Delivery::append(Spool& spool, std::string_view bytes) {
     if (fd < 0) return {-fd, {}, {}};
     spool.file = UniqueFd(fd);
   }
-  Writer writer(files_, spool.file.get());
-  int error = 0;
-  if (!writer.add(bytes, error) || !writer.flush(error)) return {error, {}, {}};
+  if (const int error = write_all(files_, spool.file.get(), bytes); error != 0) return {error, {}, {}};
   spool.size += bytes.size();
   return {};
+}
+
+Stored Delivery::ready(std::uint64_t size) {
+  maildir::Fault fault;
+  const UniqueFd base = maildir::open_base(files_, settings_.base, fault);
+  if (base && has_room(files_, base.get(), settings_.reserve, size, fault)) return {};
+  return {fault.error, fault.where, {}};
+}
+
+void Delivery::reload(Filing filing) {
+  auto made = std::make_shared<const Filing>(std::move(filing));
+  Lock lock(mutex_);
+  filing_ = std::move(made);
 }
 
 void Delivery::forget() {

@@ -73,8 +73,13 @@ std::string explain(const std::string& base, const Stored& stored) {
     case EXDEV:
       return what + ": a symbolic link or a file stands where a folder is expected, and links are not followed: " +
              "put the folder itself there";
+    case ENOMEDIUM:
+      return path + " is not there: it marks (mailboxes.marker) that the volume of the mail is mounted: mount it; on " +
+             "the right volume make the file, empty, once";
     case ENOSPC:
-      return what + ": free space or inodes (df -h, df -i); the client tries again";
+      return what +
+             ": free space or inodes (df -h, df -i; store.reserve_space and reserve_inodes are kept free); the " +
+             "client tries again";
     case EDQUOT:
       return what + ": the quota of the file system for " + user(::geteuid()) + " is used up (quota, repquota)";
     case EROFS:

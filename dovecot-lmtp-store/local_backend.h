@@ -1,4 +1,4 @@
-// The backend of a real store: the directory for recipients, a pool of disk workers for everything that touches files.
+// The backend of a real store: disk workers for everything that touches files, Dovecot for users with a Sieve script.
 #pragma once
 
 #include <memory>
@@ -6,28 +6,37 @@
 
 #include "dovecot-lmtp-store/backend.h"
 #include "dovecot-lmtp-store/delivery.h"
+#include "dovecot-lmtp-store/duplicates.h"
+#include "dovecot-lmtp-store/hand_over/hand_over.h"
+#include "dovecot-lmtp-store/mailbox_jobs.h"
 #include "shared/runtime/loop.h"
-#include "shared/runtime/worker_pool.h"
 
 namespace vmail::store {
 
-// Loop thread only. The directory, the delivery and the pool outlive it and the jobs it gave to the pool.
+// Loop thread only. What it is given outlives it and its jobs.
 class LocalBackend final : public Backend {
  public:
-  LocalBackend(Loop& loop, directory::Directory& directory, Delivery& delivery, WorkerPool& disk);
+  // `hand_over` is nullptr where nobody has a script.
+  LocalBackend(Loop& loop, Recipients& recipients, Delivery& delivery, MailboxJobs& disk, Duplicates& duplicates,
+               HandOver* hand_over);
 
-  directory::Answer<directory::Mailbox> mailbox(std::string_view address,
-                                                directory::Later<directory::Mailbox> later) override;
+  void recipient(std::string address, std::uint64_t size, Recipients::Done done) override;
   void spool(std::shared_ptr<Message> message, std::string bytes, Done done) override;
-  void deliver(std::shared_ptr<const Message> message, std::string recipient, std::string path, Done done) override;
+  void deliver(std::shared_ptr<const Message> message, std::shared_ptr<const Recipient> recipient, Done done) override;
+  void hand_over(std::shared_ptr<const Message> message, std::shared_ptr<const Recipient> recipient,
+                 MoveOnlyFunction<void(lmtp::Reply)> done) override;
+  void confirmed(const std::string& id) override { duplicates_.confirmed(id); }
 
  private:
-  void run(MoveOnlyFunction<Stored()> work, Done done);
+  // `mailbox` is its path.
+  void run(const std::string& mailbox, MoveOnlyFunction<Stored()> work, Done done);
 
   Loop& loop_;
-  directory::Directory& directory_;
+  Recipients& recipients_;
   Delivery& delivery_;
-  WorkerPool& disk_;
+  MailboxJobs& disk_;
+  Duplicates& duplicates_;
+  HandOver* const hand_over_;
 };
 
 }  // namespace vmail::store

@@ -5,6 +5,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "dovecot-lmtp-store/local_backend.h"
@@ -43,10 +44,25 @@ uid_t owner(const config::Settings& settings) {
   return entry->pw_uid;
 }
 
+std::shared_ptr<const TlsContext> tls(const config::Settings& settings) {
+  const std::string &certificate = settings.store.tls_certificate, &key = settings.store.tls_key;
+  if (certificate.empty() != key.empty()) {
+    throw config::Error("store.tls_certificate and store.tls_key: one does not work without the other");
+  }
+  if (certificate.empty()) return nullptr;
+  try {
+    return std::make_shared<const TlsContext>(certificate, key);
+  } catch (const TlsError& error) {
+    throw config::Error("store.tls_certificate, store.tls_key: " + std::string(error.what()));
+  }
+}
+
 void check(const config::Settings& settings) {
   database_password(settings);
   layout(settings);
   owner(settings);
+  tls(settings);
+  store::filing_from(settings);
 }
 
 // Mail that Dovecot's user cannot read would be as good as lost.
@@ -65,6 +81,22 @@ std::string hostname(const config::Settings& settings) {
   return name.data();
 }
 
+store::Durability durability(const config::Settings& settings) {
+  const std::string& word = settings.store.durability;
+  if (word == "none") return store::Durability::None;
+  return word == "file" ? store::Durability::File : store::Durability::Full;
+}
+
+store::DeliverySettings delivery_settings(const config::Settings& settings) {
+  store::DeliverySettings delivery;
+  delivery.base = {settings.mailboxes.base, settings.mailboxes.marker};
+  delivery.hostname = hostname(settings);
+  if (settings.store.single_instance == "reflink") delivery.single_instance = store::SingleInstance::Reflink;
+  if (settings.store.single_instance == "hardlink") delivery.single_instance = store::SingleInstance::Hardlink;
+  delivery.reserve = {settings.store.reserve_space.count, settings.store.reserve_inodes};
+  return delivery;
+}
+
 // Of the usage socket; vmail-mapd makes a few.
 constexpr std::size_t kUsageConnections = 64;
 
@@ -73,12 +105,20 @@ class StoreService final : public daemon::Service {
   StoreService(Loop& loop, const config::Settings& settings)
       : settings_(settings),
         directory_(loop, clock_, settings,
-                   {settings.store.database_user, database_password(settings), settings.store.state}),
-        delivery_(files_, clock_, settings.mailboxes.base, hostname(settings)),
-        // Room for all that the sessions may ask at a time: one spool write or 16 deliveries each, one question of
-        // usage.
+                   {settings.store.database_user, database_password(settings), settings.store.state, true}),
+        commit_(files_, clock_, settings.mailboxes.base, durability(settings)),
+        delivery_(files_, clock_, commit_, quota_, duplicates_, delivery_settings(settings),
+                  store::filing_from(settings)),
+        // Room for all that the sessions may ask at a time: one spool write, one recipient or 16 deliveries each, one
+        // question of usage.
         disk_("disk", settings.store.disk_threads, settings.store.max_connections * 16 + kUsageConnections),
-        backend_(loop, directory_, delivery_, disk_),
+        jobs_(loop, disk_),
+        recipients_(loop, clock_, directory_, jobs_, quota_, settings, layout(settings),
+                    [this](std::uint64_t size) { return delivery_.ready(size); }),
+        hand_over_(settings.store.sieve_socket.empty()
+                       ? nullptr
+                       : std::make_unique<store::HandOver>(loop, settings.store.sieve_socket, hostname(settings))),
+        backend_(loop, recipients_, delivery_, jobs_, duplicates_, hand_over_.get()),
         usages_(loop, disk_, usage_reader_, settings.mailboxes.base, layout(settings)) {
     check_user(settings);
     reload_sessions(settings);
@@ -106,9 +146,25 @@ class StoreService final : public daemon::Service {
   void reload(const config::Settings& settings) override {
     directory_.reload(settings);
     reload_sessions(settings);
+    config::Settings known = settings;
+    known.store.sieve_socket = settings_.store.sieve_socket;
+    recipients_.reload(known, layout(settings));
     usages_.reload(layout(settings));
+    delivery_.reload(store::filing_from(settings));
     if (settings.mailboxes.base != settings_.mailboxes.base) {
       log::warning("mailboxes.base stays {} until vmail-lmtpd is restarted", settings_.mailboxes.base);
+    }
+    if (settings.store.sieve_socket != settings_.store.sieve_socket) {
+      log::warning("store.sieve_socket stays \"{}\" until vmail-lmtpd is restarted", settings_.store.sieve_socket);
+    }
+    const auto of_start = [](const config::Settings& s) {
+      return std::tie(s.mailboxes.marker, s.store.durability, s.store.single_instance, s.store.reserve_space.count,
+                      s.store.reserve_inodes, s.store.disk_threads);
+    };
+    if (of_start(settings) != of_start(settings_)) {
+      log::warning(
+          "mailboxes.marker and the store's durability, single_instance, reserve_* and disk_threads stay as they are "
+          "until vmail-lmtpd is restarted");
     }
   }
 
@@ -118,24 +174,44 @@ class StoreService final : public daemon::Service {
     if (auto reply = directory::answer_control(directory_, request)) {
       const auto command = request.value("command", "");
       if (command == "flush") delivery_.forget();
-      if (command == "status") (*reply)["queues"] = {{"disk", disk_.waiting()}};
+      if (command == "status") {
+        (*reply)["queues"] = {{"disk", disk_.waiting()}};
+        if (hand_over_) (*reply)["queues"]["sieve"] = hand_over_->waiting();
+      }
       return *reply;
     }
     return {{"error", "vmail-lmtpd does not know that command; are vmailctl and the daemon of one version?"}};
   }
 
-  void metrics(metrics::Registry& registry) override { directory::add_metrics(directory_, registry); }
+  void metrics(metrics::Registry& registry) override {
+    directory::add_metrics(directory_, registry);
+    registry.collect([this](metrics::Samples& samples) {
+      const auto counts = commit_.counts();
+      samples.counter("vmailkit_store_barriers_total", "Syncs of the whole file system of the mail.", counts.barriers);
+      samples.counter("vmailkit_store_shared_syncs_total", "Syncs of deliveries that these stood for.", counts.shared);
+      samples.counter("vmailkit_store_single_syncs_total", "Syncs of deliveries by themselves.", counts.alone);
+      samples.counter("vmailkit_store_sync_errors_total", "Syncs of either kind that failed.", counts.errors);
+      samples.gauge("vmailkit_store_disk_jobs_waiting", "Jobs that wait for a disk thread.",
+                    static_cast<double>(disk_.waiting()));
+    });
+  }
 
   void stop() override {
     directory_.stop();
+    if (hand_over_) hand_over_->stop();
     disk_.stop();
   }
 
  private:
   void reload_sessions(const config::Settings& settings) {
-    session_settings_ = std::make_shared<const store::SessionSettings>(
-        store::SessionSettings{hostname(settings), settings.store.message_size_limit.count,
-                               static_cast<std::size_t>(settings.store.max_recipients), layout(settings)});
+    store::SessionSettings made;
+    made.hostname = hostname(settings);
+    made.message_size_limit = settings.store.message_size_limit.count;
+    made.max_recipients = static_cast<std::size_t>(settings.store.max_recipients);
+    made.bare_lf = settings.store.bare_lf == "keep";
+    made.xforward = Networks(settings.store.xforward_networks);
+    made.tls = tls(settings);
+    session_settings_ = std::make_shared<const store::SessionSettings>(std::move(made));
   }
 
   void sweep(const config::Settings& settings) {
@@ -151,8 +227,14 @@ class StoreService final : public daemon::Service {
   SystemClock clock_;
   maildir::RealFiles files_;
   directory::Directory directory_;
+  store::CommitGroup commit_;
+  maildir::Quota quota_{files_, clock_};
+  store::Duplicates duplicates_{clock_};
   store::Delivery delivery_;
   WorkerPool disk_;
+  store::MailboxJobs jobs_;
+  store::Recipients recipients_;
+  std::unique_ptr<store::HandOver> hand_over_;
   store::LocalBackend backend_;
   maildir::UsageReader usage_reader_{files_, clock_};
   store::Usages usages_;

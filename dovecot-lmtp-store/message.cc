@@ -30,14 +30,16 @@ std::string text(std::string_view view) {
 
 std::string headers_for(const Message& message, std::string_view recipient, std::string_view hostname) {
   const std::string from = message.helo + (message.peer.empty() ? "" : " (" + message.peer + ')');
+  std::string out = "Return-Path: <" + message.sender + ">\n";
+  if (!recipient.empty()) out += "Delivered-To: " + text(recipient) + '\n';
   // The names of the protocol are registered by RFC 3848 and RFC 6531 section 4.3.
-  return "Return-Path: <" + message.sender + ">\n" +                                              //
-         "Delivered-To: " + text(recipient) + '\n' +                                              //
-         "Received: from " + from + '\n' +                                                        //
-         "\tby " + text(hostname) + " with " + (message.smtputf8 ? "UTF8LMTP" : "LMTP") + '\n' +  //
-         "\tid " + message.id + '\n' +                                                            //
-         "\t(envelope-from <" + message.sender + ">)\n" +                                         //
-         "\tfor <" + text(recipient) + ">; " + rfc5322_date(message.received) + '\n';
+  const std::string protocol = text(message.smtputf8 ? "UTF8LMTP" : "LMTP") + (message.encrypted ? "S" : "");
+  out += "Received: from " + from + '\n' +                        //
+         "\tby " + text(hostname) + " with " + protocol + '\n' +  //
+         "\tid " + message.id + '\n' +                            //
+         "\t(envelope-from <" + message.sender + ">)";
+  if (!recipient.empty()) out += "\n\tfor <" + text(recipient) + '>';
+  return out + "; " + rfc5322_date(message.received) + '\n';
 }
 
 }  // namespace vmail::store

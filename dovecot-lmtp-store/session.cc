@@ -1,9 +1,10 @@
 #include "dovecot-lmtp-store/session.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
+#include <utility>
 
+#include "dovecot-lmtp-store/reply_to.h"
+#include "dovecot-lmtp-store/session_times.h"
 #include "shared/base/address.h"
 #include "shared/base/text.h"
 #include "shared/runtime/log.h"
@@ -13,45 +14,24 @@ namespace {
 
 using lmtp::Reply;
 using lmtp::Verb;
-using std::chrono::seconds;
 
-// Longer than Postfix waits for each of its steps (300 s), so that it is not us who cut a conversation.
-constexpr auto kIdle = seconds(330);
-// Well under the 600 s that Postfix waits behind the data: what it gives up on it sends again.
-constexpr auto kStoring = seconds(300);
 constexpr int kMaxBadCommands = 20;
-// Of a message's text; what is more goes to the spool.
-constexpr std::size_t kInMemory = 256u << 10;
-// Deliveries of one message at a time: a message with a thousand recipients leaves room for the others.
-constexpr std::size_t kParallel = 16;
 
-std::string about(std::string_view address, std::string_view words) {
-  return '<' + printable(address) + "> " + std::string(words);
+// Of a TCP peer, without its port: "192.0.2.1", "[2001:db8::1]".
+std::string host_of(const Peer& peer) {
+  return peer.address.substr(0, peer.address.rfind(':'));
 }
 
-// Unique in this process's life, and short; Postfix's queue id is the one that lasts.
-std::string next_id(WallTime now) {
-  static std::atomic<unsigned> count{0};
-  const auto since = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
-  return std::to_string(since) + '.' + std::to_string(++count);
+// Whoever may open a UNIX socket of ours is trusted with what stands in our log.
+bool may_forward(const Peer& peer, const Networks& networks) {
+  if (peer.local) return true;
+  std::string host = host_of(peer);
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  const auto address = parse_ip(host);
+  return address && networks.contains(*address);
 }
 
 }  // namespace
-
-Reply reply_to(const Stored& stored, std::string_view address) {
-  switch (stored.error) {
-    case 0:
-      return {250, "2.0.0", about(address, stored.name + " Saved")};
-    case ENOSPC:
-      return {452, "4.3.1", about(address, "Disk full")};
-    case EDQUOT:
-      return {452, "4.2.2", about(address, "Quota of the file system exceeded")};
-    case EBUSY:
-      return {451, "4.3.2", about(address, "Too busy")};
-    default:
-      return {451, "4.3.0", about(address, "Temporary internal error")};
-  }
-}
 
 LmtpSession::LmtpSession(Channel& channel, Backend& backend, const Clock& clock,
                          std::shared_ptr<const SessionSettings> settings)
@@ -61,7 +41,7 @@ LmtpSession::LmtpSession(Channel& channel, Backend& backend, const Clock& clock,
 }
 
 LmtpSession::~LmtpSession() {
-  if (transaction_) transaction_->message->abandoned = true;
+  end_transaction();
 }
 
 void LmtpSession::on_bytes(std::string_view bytes) {
@@ -69,7 +49,7 @@ void LmtpSession::on_bytes(std::string_view bytes) {
   process(bytes);
 }
 
-// A message without its final dot is dropped with the session (RFC 5321 section 4.1.1.4): the client sends it again.
+// A message without its end is dropped with the session (RFC 5321 section 4.1.1.4): the client sends it again.
 void LmtpSession::on_end_of_input() {
   state_ = State::Closed;
   channel_.close();
@@ -81,16 +61,20 @@ void LmtpSession::on_drain() {
 }
 
 void LmtpSession::process(std::string_view input) {
-  while (!input.empty() && (state_ == State::Command || state_ == State::Data)) {
-    if (state_ == State::Data) {
+  while (!input.empty() && state_ != State::Waiting && state_ != State::Closed) {
+    if (state_ == State::Text) {
       receive(input);
+      continue;
+    }
+    if (state_ == State::Discard) {
+      discard(input);
       continue;
     }
     switch (lines_.take(input)) {
       case lmtp::LineReader::Result::NeedMore:
         break;
       case lmtp::LineReader::Result::Line:
-        command(lines_.line());
+        command(lines_.line(), input);
         break;
       case lmtp::LineReader::Result::TooLong:
         send({500, "5.5.2", "Line too long"});
@@ -119,27 +103,40 @@ void LmtpSession::go_on(State state) {
   if (state_ != State::Waiting) channel_.resume();
 }
 
-void LmtpSession::command(std::string_view line) {
+// `behind` is what came with the line and has not been looked at.
+void LmtpSession::command(std::string_view line, std::string_view behind) {
   const auto [command, error] = lmtp::parse_command(line);
-  if (error) return send(*error);
+  // Postfix has always pipelined its QUIT with the final dot, so that it shows nothing.
+  if (!unconfirmed_.empty() && command.verb != Verb::Quit) backend_.confirmed(std::exchange(unconfirmed_, {}));
+  if (error) {
+    // What follows is a chunk of unknown length: none of it may be taken for commands.
+    if (command.verb == Verb::Bdat) return close(*error);
+    return send(*error);
+  }
   switch (command.verb) {
     case Verb::Lhlo:
       return lhlo(command);
+    case Verb::StartTls:
+      return starttls(behind);
+    case Verb::XForward:
+      return xforward(command);
     case Verb::Mail:
       return mail(command);
     case Verb::Rcpt:
       return rcpt(command);
     case Verb::Data:
       return data();
+    case Verb::Bdat:
+      return bdat(command);
     case Verb::Rset:
-      transaction_.reset();
+      end_transaction();
       return send({250, "2.0.0", "OK"});
     case Verb::Noop:
       return send({250, "2.0.0", "OK"});
     case Verb::Vrfy:
       return send({252, "2.5.0", "Try RCPT to find out"});
     case Verb::Help:
-      return send({214, "2.0.0", "LHLO MAIL RCPT DATA RSET NOOP VRFY QUIT: see RFC 2033"});
+      return send({214, "2.0.0", "LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS XFORWARD QUIT: see RFC 2033"});
     case Verb::Quit:
       return close({221, "2.0.0", "Bye"});
     case Verb::Helo:
@@ -150,11 +147,45 @@ void LmtpSession::command(std::string_view line) {
 
 void LmtpSession::lhlo(const lmtp::Command& command) {
   helo_ = command.name;
-  transaction_.reset();
+  end_transaction();
   bad_commands_ = 0;
   // DSN is left out: Postfix would leave success reports to us. It writes them itself.
-  channel_.send(lmtp::format_lhlo(settings_->hostname, {"PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8",
-                                                        "SIZE " + std::to_string(settings_->message_size_limit)}));
+  std::vector<std::string> keywords = {"PIPELINING", "ENHANCEDSTATUSCODES",
+                                       "8BITMIME",   "SMTPUTF8",
+                                       "CHUNKING",   "SIZE " + std::to_string(settings_->message_size_limit)};
+  if (settings_->tls && !channel_.peer().local && !channel_.is_encrypted()) keywords.emplace_back("STARTTLS");
+  if (may_forward(channel_.peer(), settings_->xforward)) keywords.emplace_back("XFORWARD IDENT");
+  channel_.send(lmtp::format_lhlo(settings_->hostname, keywords));
+}
+
+// RFC 3207. Nothing that was said in plain text counts afterwards (section 4.2), and what was sent along with the
+// command, which somebody in between may have put there, is an error (CVE-2011-0411).
+void LmtpSession::starttls(std::string_view behind) {
+  if (!settings_->tls || channel_.peer().local) return send({502, "5.5.1", "TLS is not offered here"});
+  if (channel_.is_encrypted()) return send({503, "5.5.1", "TLS is there already"});
+  if (transaction_) return send({503, "5.5.1", "Not inside a transaction"});
+  if (!behind.empty()) {
+    log::warning("peer={}: closed: it sent {} bytes of plain text behind STARTTLS", channel_.peer().address,
+                 behind.size());
+    return close({503, "5.5.1", "Nothing may be pipelined behind STARTTLS"});
+  }
+  send({220, "2.0.0", "Begin TLS"});
+  helo_.clear();
+  queue_id_.clear();
+  lines_ = {};
+  bad_commands_ = 0;
+  channel_.start_tls(*settings_->tls);
+  channel_.set_deadline(kHandshake, "the TLS handshake took too long");
+}
+
+void LmtpSession::xforward(const lmtp::Command& command) {
+  if (!may_forward(channel_.peer(), settings_->xforward)) {
+    return send({550, "5.7.0", "XFORWARD is not for this client"});
+  }
+  if (helo_.empty()) return send({503, "5.5.1", "Say LHLO first"});
+  if (transaction_) return send({503, "5.5.1", "Not inside a transaction"});
+  if (command.ident) queue_id_ = *command.ident;
+  send({250, "2.0.0", "OK"});
 }
 
 void LmtpSession::mail(const lmtp::Command& command) {
@@ -164,14 +195,17 @@ void LmtpSession::mail(const lmtp::Command& command) {
   if (command.size.value_or(0) > limit) {
     return send({552, "5.3.4", "Message is larger than " + std::to_string(limit) + " bytes"});
   }
-  transaction_ = std::make_unique<Transaction>();
+  transaction_ = std::make_shared<Transaction>(channel_.loop(), *settings_);
+  transaction_->size = command.size.value_or(0);
   Message& message = *transaction_->message;
   message.sender = command.path;
   message.smtputf8 = command.smtputf8;
+  message.eight_bit = command.eight_bit;
+  message.encrypted = channel_.is_encrypted();
   message.helo = helo_;
+  message.queue_id = queue_id_;
   if (!channel_.peer().local) {
-    const std::string& address = channel_.peer().address;
-    message.peer = address.substr(0, address.rfind(':'));
+    message.peer = host_of(channel_.peer());
     if (message.peer.front() != '[') message.peer = '[' + message.peer + ']';
   }
   send({250, "2.1.0", "OK"});
@@ -179,146 +213,91 @@ void LmtpSession::mail(const lmtp::Command& command) {
 
 void LmtpSession::rcpt(const lmtp::Command& command) {
   if (!transaction_) return send({503, "5.5.1", "MAIL comes first"});
-  if (transaction_->recipients.size() >= settings_->max_recipients) {
-    return send({452, "4.5.3", "Too many recipients"});
+  Transaction& transaction = *transaction_;
+  if (transaction.intake.is_begun()) return send({503, "5.5.1", "The message has begun"});
+  auto& addressees = transaction.addressees;
+  if (addressees.size() >= settings_->max_recipients) return send({452, "4.5.3", "Too many recipients"});
+
+  const std::string& address = command.path;
+  const auto folded = parse_address(address);
+  std::string key = folded ? folded->text() : address;
+  const auto same =
+      std::find_if(addressees.begin(), addressees.end(), [&](const Addressee& other) { return other.key == key; });
+  if (same != addressees.end()) {
+    const auto index = static_cast<std::size_t>(same - addressees.begin());
+    addressees.push_back({address, std::move(key), nullptr, index, {}});
+    return send({250, "2.1.5", "OK"});
   }
-  std::string address = command.path;
-  auto later = [self = weak(), address](Outcome<directory::Mailbox> outcome) {
-    if (const auto session = self.lock(); session && session->transaction_) {
-      session->rcpt_answered(address, outcome);
-      session->go_on(State::Command);
-    }
-  };
-  if (auto answer = backend_.mailbox(address, std::move(later))) return rcpt_answered(address, *answer);
+
   wait();
+  const std::uint64_t question = ++transaction.question;
+  transaction.deadline.start(kLookup, in_transaction([address](LmtpSession& session) {
+                               log::warning("rcpt to=<{}>: the directory or the disk took too long",
+                                            printable(address));
+                               session.rcpt_answered(address, Reply{451, "4.3.0", about(address, "It took too long")});
+                             }));
+  auto done = in_transaction([address, question](LmtpSession& session, Recipients::Found answer) {
+    if (session.transaction_->question == question) session.rcpt_answered(address, std::move(answer));
+  });
+  backend_.recipient(address, transaction.size, std::move(done));
 }
 
-// The table of DESIGN: NotFound and Disabled are permanent, everything uncertain is temporary.
-void LmtpSession::rcpt_answered(const std::string& address, const Outcome<directory::Mailbox>& outcome) {
-  if (outcome.is_temp_fail()) {
-    log::warning("rcpt to=<{}>: no answer from the directory: {}", printable(address), outcome.reason());
-    return send({451, "4.3.0", about(address, "Temporary internal error")});
+void LmtpSession::rcpt_answered(const std::string& address, Recipients::Found answer) {
+  Transaction& transaction = *transaction_;
+  ++transaction.question;
+  transaction.deadline.cancel();
+  if (const auto* refused = std::get_if<Reply>(&answer)) {
+    send(*refused);
+  } else {
+    const auto folded = parse_address(address);
+    auto& recipient = std::get<std::shared_ptr<const Recipient>>(answer);
+    transaction.addressees.push_back({address, folded ? folded->text() : address, std::move(recipient), {}, {}});
+    send({250, "2.1.5", "OK"});
   }
-  if (!outcome.is_found()) return send({550, "5.1.1", about(address, "User doesn't exist")});
-
-  const directory::Mailbox& mailbox = outcome.value();
-  auto path = settings_->layout.path(Address{mailbox.local, mailbox.domain});
-  if (!path) {
-    log::error("rcpt to=<{}>: no folder may have the name of mailbox {}: rename it in the database", printable(address),
-               printable(mailbox.address()));
-    return send({451, "4.3.0", about(address, "Temporary internal error")});
-  }
-  const auto folded = parse_address(address);
-  Recipient recipient{address, folded ? folded->text() : address, std::move(*path), {}, {}};
-  auto& recipients = transaction_->recipients;
-  const auto same = std::find_if(recipients.begin(), recipients.end(),
-                                 [&](const Recipient& other) { return other.key == recipient.key; });
-  if (same != recipients.end()) recipient.same_as = same - recipients.begin();
-  recipients.push_back(std::move(recipient));
-  send({250, "2.1.5", "OK"});
+  go_on(State::Command);
 }
 
 void LmtpSession::data() {
   if (!transaction_) return send({503, "5.5.1", "MAIL comes first"});
+  if (transaction_->intake.is_begun()) return send({503, "5.5.1", "The message has begun with BDAT"});
   // Never 354: the client has pipelined nothing behind DATA and sends no text now (RFC 2033 section 4.2).
-  if (transaction_->recipients.empty()) return send({503, "5.5.1", "No valid recipients"});
-  Message& message = *transaction_->message;
-  message.received = clock_.wall();
-  message.id = next_id(message.received);
-  state_ = State::Data;
+  if (transaction_->addressees.empty()) return send({503, "5.5.1", "No valid recipients"});
+  begin_text();
+  transaction_->intake.begin_data();
   send({354, "", "End data with <CR><LF>.<CR><LF>"});
 }
 
-void LmtpSession::receive(std::string_view& input) {
-  Transaction& transaction = *transaction_;
-  Message& message = *transaction.message;
-  const std::size_t before = message.tail.size();
-  transaction.complete = transaction.decoder.decode(input, message.tail);
-  message.sizes.add(std::string_view(message.tail).substr(before));
-  if (message.sizes.size() > settings_->message_size_limit) transaction.too_big = true;
-  // What will be refused is read to its end, and kept nowhere.
-  if (transaction.too_big || !transaction.spooled.ok()) std::string().swap(message.tail);
-  if (transaction.complete) return store();
-  if (message.tail.size() >= kInMemory) spool();
-}
-
-void LmtpSession::spool() {
-  wait();
-  channel_.set_deadline(kStoring, "the spool took too long");
-  backend_.spool(transaction_->message, std::exchange(transaction_->message->tail, {}), [self = weak()](Stored stored) {
-    const auto session = self.lock();
-    if (!session || !session->transaction_) return;
-    if (!stored.ok()) session->transaction_->spooled = std::move(stored);
-    session->go_on(State::Data);
-  });
-}
-
-void LmtpSession::store() {
-  wait();
-  channel_.set_deadline(kStoring, "the deliveries took too long");
-  for (Recipient& recipient : transaction_->recipients) {
-    if (transaction_->too_big) {
-      recipient.reply = Reply{552, "5.3.4", about(recipient.address, "Message is too large")};
-    } else if (!transaction_->spooled.ok()) {
-      recipient.reply = reply_to(transaction_->spooled, recipient.address);
-    }
+// The chunk follows whatever the answer is, which comes behind it (RFC 3030 section 2).
+void LmtpSession::bdat(const lmtp::Command& command) {
+  if (!transaction_ || transaction_->addressees.empty()) {
+    discard_ = command.octets;
+    state_ = State::Discard;
+    std::string_view none;
+    return discard(none);
   }
-  start_deliveries();
-  send_replies();
+  if (!transaction_->intake.is_begun()) begin_text();
+  state_ = State::Text;
+  transaction_->intake.begin_chunk(command.octets, command.last);
+  std::string_view none;
+  if (command.octets == 0) receive(none);
 }
 
-void LmtpSession::start_deliveries() {
-  Transaction& transaction = *transaction_;
-  while (transaction.started < transaction.recipients.size() && transaction.in_flight < kParallel) {
-    const std::size_t index = transaction.started++;
-    const Recipient& recipient = transaction.recipients[index];
-    if (recipient.reply || recipient.same_as) continue;
-    ++transaction.in_flight;
-    backend_.deliver(transaction.message, recipient.address, recipient.path, [self = weak(), index](Stored stored) {
-      if (const auto session = self.lock(); session && session->transaction_) session->stored(index, stored);
-    });
-  }
-}
-
-void LmtpSession::stored(std::size_t index, const Stored& stored) {
-  Recipient& recipient = transaction_->recipients[index];
-  recipient.reply = reply_to(stored, recipient.address);
-  --transaction_->in_flight;
-  start_deliveries();
-  send_replies();
-}
-
-// One for each accepted RCPT, in their order (RFC 2033 section 4.2); each as soon as those before it have gone.
-void LmtpSession::send_replies() {
-  Transaction& transaction = *transaction_;
-  while (transaction.answered < transaction.recipients.size()) {
-    const Recipient& recipient = transaction.recipients[transaction.answered];
-    const auto& reply = recipient.same_as ? transaction.recipients[*recipient.same_as].reply : recipient.reply;
-    if (!reply) return;
-    channel_.send(lmtp::format(*reply));
-    ++transaction.answered;
-  }
-  bad_commands_ = 0;
-  transaction_.reset();
-  go_on(State::Command);
-}
-
-void LmtpSession::send(Reply reply) {
+void LmtpSession::send(const Reply& reply) {
   if (state_ == State::Closed) return;
   channel_.send(lmtp::format(reply));
   // Refused recipients and sizes are no fault of the client's protocol.
-  const bool bad = reply.code >= 500 && reply.code < 510;
-  bad_commands_ = bad || reply.code == 555 ? bad_commands_ + 1 : 0;
+  const bool bad = (reply.code >= 500 && reply.code < 510) || reply.code == 555;
+  bad_commands_ = bad ? bad_commands_ + 1 : 0;
   if (bad_commands_ < kMaxBadCommands) return;
   log::warning("peer={}: closed: {} bad commands in a row, the last was answered {} {}", channel_.peer().address,
                bad_commands_, reply.code, printable(reply.text));
   close({421, "4.7.0", "Too many bad commands"});
 }
 
-void LmtpSession::close(Reply reply) {
+void LmtpSession::close(const Reply& reply) {
   channel_.send(lmtp::format(reply));
   state_ = State::Closed;
-  transaction_.reset();
+  end_transaction();
   channel_.close();
 }
 

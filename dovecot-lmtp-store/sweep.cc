@@ -38,12 +38,21 @@ struct Sweep {
     }
   }
 
-  void mailboxes_below(int folder, std::size_t depth) {
-    if (depth == 0) {
-      const UniqueFd tmp(files.open_below(folder, "tmp"));
+  void mailbox(int folder) {
+    const auto tmp_of = [&](const std::string& path) {
+      const UniqueFd tmp(files.open_below(folder, path + "tmp"));
       if (tmp) files_in(tmp.get());
-      return;
+    };
+    tmp_of("");
+    std::vector<std::string> found;
+    files.list(folder, found);
+    for (const std::string& name : found) {
+      if (name.front() == '.') tmp_of(name + '/');
     }
+  }
+
+  void mailboxes_below(int folder, std::size_t depth) {
+    if (depth == 0) return mailbox(folder);
     std::vector<std::string> found;
     files.list(folder, found);
     for (const std::string& name : found) {

@@ -10,7 +10,7 @@
 
 namespace vmail::store {
 
-// Looks through the base folder and the tmp/ of each mailbox, `depth` folders below it (Layout::depth()). Only where
+// Looks through the base folder and each tmp/ of the mailboxes, `depth` folders below it (Layout::depth()). Only where
 // the file system has no O_TMPFILE can anything be left; elsewhere it returns at once. Files are taken whose names
 // Names made for this host, in a process that is gone: not those of a live process, unless they are an hour old or were
 // made by our own process id before `started`. Blocks on the disk. Returns how many were removed.

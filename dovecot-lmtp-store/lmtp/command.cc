@@ -12,22 +12,27 @@ namespace {
 // RFC 5321 section 4.5.3.1.3 allows 256; more in UTF-8 is generous, and a header line of 998 still holds it.
 constexpr std::size_t kMaxPath = 512;
 constexpr std::size_t kMaxName = 255;
+// Postfix's long queue ids have 12 to 16 characters.
+constexpr std::size_t kMaxIdent = 64;
 
 struct Word {
   std::string_view text;
   Verb verb;
 };
-constexpr std::array<Word, 11> kVerbs = {{{"LHLO", Verb::Lhlo},
+constexpr std::array<Word, 14> kVerbs = {{{"LHLO", Verb::Lhlo},
                                           {"HELO", Verb::Helo},
                                           {"EHLO", Verb::Helo},
                                           {"MAIL", Verb::Mail},
                                           {"RCPT", Verb::Rcpt},
                                           {"DATA", Verb::Data},
+                                          {"BDAT", Verb::Bdat},
                                           {"RSET", Verb::Rset},
                                           {"NOOP", Verb::Noop},
                                           {"VRFY", Verb::Vrfy},
                                           {"HELP", Verb::Help},
-                                          {"QUIT", Verb::Quit}}};
+                                          {"QUIT", Verb::Quit},
+                                          {"STARTTLS", Verb::StartTls},
+                                          {"XFORWARD", Verb::XForward}}};
 
 Reply bad_syntax(const char* text) {
   return {501, "5.5.4", text};
@@ -145,7 +150,8 @@ std::optional<Reply> apply_mail(const Parameter& parameter, Command& command) {
     command.size = parse_number(value);
     good = command.size.has_value();
   } else if (is_one_of(key, {"BODY"})) {
-    good = is_one_of(value, {"7BIT", "8BITMIME"});
+    command.eight_bit = is_one_of(value, {"8BITMIME"});
+    good = command.eight_bit || is_one_of(value, {"7BIT"});
   } else if (is_one_of(key, {"SMTPUTF8"})) {
     good = !has_value;
     command.smtputf8 = true;
@@ -194,6 +200,66 @@ std::optional<Reply> parse_lhlo(std::string_view text, Command& command) {
   return std::nullopt;
 }
 
+// "octets [LAST]" (RFC 3030 section 2).
+std::optional<Reply> parse_bdat(std::string_view text, Command& command) {
+  const auto size = text.substr(0, text.find(' '));
+  const auto octets = parse_number(size);
+  const std::string_view rest = trim(text.substr(size.size()));
+  command.last = equal_ignoring_ascii_case(rest, "LAST");
+  if (!octets || (!rest.empty() && !command.last)) return bad_syntax("Syntax: BDAT octets [LAST]");
+  command.octets = *octets;
+  return std::nullopt;
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// Nothing when it is none (RFC 3461 section 4: "+" and two upper-case hexadecimal digits stand for an octet).
+std::optional<std::string> xtext_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '+') {
+      if (text[i] <= ' ' || text[i] > '~' || text[i] == '=') return std::nullopt;
+      out += text[i];
+      continue;
+    }
+    if (i + 2 >= text.size()) return std::nullopt;
+    const int high = hex_digit(text[i + 1]), low = hex_digit(text[i + 2]);
+    if (high < 0 || low < 0) return std::nullopt;
+    out += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return out;
+}
+
+// What Postfix sends when it has not, or could not find out, the value of an attribute.
+bool is_unknown(std::string_view value) {
+  return is_one_of(value, {"[UNAVAILABLE]", "[TEMPUNAVAIL]"});
+}
+
+// "name=value"...: IDENT is the queue id, the others are taken and have no effect.
+std::optional<Reply> parse_xforward(std::string_view text, Command& command) {
+  const std::string words = ' ' + std::string(text);
+  const auto parameters = take_parameters(words);
+  if (text.empty() || !parameters) return bad_syntax("Syntax: XFORWARD name=value ...");
+  for (const auto& [key, value, has_value] : *parameters) {
+    if (!is_one_of(key, {"NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "DOMAIN", "SOURCE"})) {
+      return bad_syntax("Unknown attribute of XFORWARD");
+    }
+    auto decoded = xtext_decoded(value);
+    if (!has_value || !decoded) return bad_syntax("Bad value of an attribute of XFORWARD");
+    if (!is_one_of(key, {"IDENT"})) continue;
+    if (is_unknown(*decoded)) decoded->clear();
+    const bool plain = std::all_of(decoded->begin(), decoded->end(), [](char c) { return c > ' ' && c <= '~'; });
+    if (!plain || decoded->size() > kMaxIdent) return bad_syntax("Bad value of IDENT");
+    command.ident = std::move(*decoded);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Parsed parse_command(std::string_view line) {
@@ -222,9 +288,16 @@ Parsed parse_command(std::string_view line) {
     case Verb::Rcpt:
       parsed.error = parse_envelope(rest, "TO:", command);
       break;
+    case Verb::Bdat:
+      parsed.error = parse_bdat(rest, command);
+      break;
+    case Verb::XForward:
+      parsed.error = parse_xforward(rest, command);
+      break;
     case Verb::Data:
     case Verb::Rset:
     case Verb::Quit:
+    case Verb::StartTls:
       if (!rest.empty()) parsed.error = bad_syntax("This command takes no argument");
       break;
     case Verb::Noop:

@@ -27,7 +27,9 @@ bool DataDecoder::decode(std::string_view& input, std::string& out) {
         break;
       case State::Text: {
         const auto length = std::min(input.find('\r'), input.size());
-        out += input.substr(0, length);
+        const std::string_view line = input.substr(0, length);
+        if (!bare_lf_) bare_lf_ = line.find('\n') != std::string_view::npos;
+        out += line;
         input.remove_prefix(length);
         if (!input.empty()) {
           state_ = State::Cr;
@@ -64,6 +66,56 @@ bool DataDecoder::decode(std::string_view& input, std::string& out) {
     }
   }
   return false;
+}
+
+void ChunkDecoder::begin(std::uint64_t octets, bool last) {
+  left_ = octets;
+  last_ = last;
+}
+
+bool ChunkDecoder::decode(std::string_view& input, std::string& out) {
+  std::string_view piece = input.substr(0, std::min<std::uint64_t>(left_, input.size()));
+  input.remove_prefix(piece.size());
+  left_ -= piece.size();
+  while (!piece.empty()) {
+    if (after_cr_) {
+      after_cr_ = false;
+      if (piece.front() == '\n') {
+        out += '\n';
+        piece.remove_prefix(1);
+        continue;
+      }
+      out += '\r';
+    }
+    const auto length = std::min(piece.find('\r'), piece.size());
+    const std::string_view line = piece.substr(0, length);
+    if (!bare_lf_) bare_lf_ = line.find('\n') != std::string_view::npos;
+    out += line;
+    piece.remove_prefix(length);
+    if (!piece.empty()) {
+      after_cr_ = true;
+      piece.remove_prefix(1);
+    }
+  }
+  if (left_ > 0) return false;
+  if (last_ && after_cr_) out += '\r';
+  return true;
+}
+
+void DataEncoder::encode(std::string_view text, std::string& out) {
+  while (!text.empty()) {
+    if (line_start_ && text.front() == '.') out += '.';
+    const auto length = text.find('\n');
+    line_start_ = length != std::string_view::npos;
+    out += text.substr(0, length);
+    if (!line_start_) return;
+    out += "\r\n";
+    text.remove_prefix(length + 1);
+  }
+}
+
+void DataEncoder::finish(std::string& out) {
+  out += line_start_ ? ".\r\n" : "\r\n.\r\n";
 }
 
 }  // namespace vmail::lmtp

@@ -9,7 +9,7 @@ constexpr std::size_t kMaxText = 480;  // of the 512 octets of RFC 5321 section 
 
 std::string format(const Reply& reply) {
   std::string line = std::to_string(reply.code) + ' ';
-  if (*reply.enhanced != '\0') line.append(reply.enhanced) += ' ';
+  if (!reply.enhanced.empty()) line.append(reply.enhanced) += ' ';
   return line + printable(reply.text, kMaxText) + "\r\n";
 }
 

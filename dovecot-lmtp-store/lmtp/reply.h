@@ -9,13 +9,11 @@ namespace vmail::lmtp {
 
 struct Reply {
   int code = 0;
-  const char* enhanced = "";  // "2.1.5"; empty only for the greeting and the reply to LHLO (RFC 2034 section 4)
-  std::string text;           // one line; what an outsider wrote may be in it
+  std::string enhanced;  // "2.1.5"; empty only for the greeting and the reply to LHLO (RFC 2034 section 4)
+  std::string text;      // one line; what an outsider wrote may be in it
 
   bool is_positive() const { return code < 400; }
-  bool operator==(const Reply& other) const {
-    return code == other.code && std::string_view(enhanced) == other.enhanced && text == other.text;
-  }
+  bool operator==(const Reply&) const = default;
 };
 
 // With its CRLF, always one line of at most 512 octets: control characters of the text are escaped.

@@ -242,7 +242,7 @@ class Policy::Check : public std::enable_shared_from_this<Policy::Check> {
   }
   void ask_usage(const Expansion& targets) {
     if (targets.mailboxes.empty() || !targets.elsewhere.empty() || targets.too_many) return gather();
-    std::vector<std::uint64_t> quotas;
+    std::vector<QuotaLimits> quotas;
     for (const auto& mailbox : targets.mailboxes) {
       const auto quota = quota_of(directory(), mailbox, arrival, policy_.value_log_);
       if (!quota) return gather();  // room without end
@@ -252,17 +252,16 @@ class Policy::Check : public std::enable_shared_from_this<Policy::Check> {
       self->take_usage(quotas, used);
     });
   }
-  // With no room in any of them the recipient is refused. What is over its quota has no room, and neither has one that
-  // this message would bring there.
-  void take_usage(const std::vector<std::uint64_t>& quotas, const std::vector<Outcome<Used>>& used) {
+  // With no room in any of them the recipient is refused.
+  void take_usage(const std::vector<QuotaLimits>& quotas, const std::vector<Outcome<Used>>& used) {
     for (std::size_t i = 0; i < quotas.size(); ++i) {
       if (i >= used.size() || !used[i].is_found()) {
         const std::string reason = i < used.size() ? used[i].reason() : "no answer about a mailbox";
         if (!trouble(reason)) gather();
         return;
       }
-      const std::uint64_t bytes = used[i].value().bytes;
-      if (bytes < quotas[i] && size_ <= quotas[i] - bytes) return gather();
+      const Used& there = used[i].value();
+      if (has_room(quotas[i], there.bytes, there.messages, size_)) return gather();
     }
     const char* code = policy_.settings_.full_mailbox == "reject" ? "552 5.2.2" : "452 4.2.2";
     finish(Reason::Full, fmt::format("{} <{}>: the mailbox is full", code, printable(recipient)));

@@ -47,18 +47,18 @@ bool is_named(const AddressList& list, const std::string& address) {
   });
 }
 
-std::optional<std::uint64_t> quota_of(directory::Directory& directory, const directory::Mailbox& mailbox, Instant now,
-                                      log::Throttle& log) {
+std::optional<QuotaLimits> quota_of(directory::Directory& directory, const directory::Mailbox& mailbox, Instant now,
+                                    log::Throttle& log) {
   const auto rule = directory.recall_rule(RuleKind::Quota, mailbox.address(), now);
   if (rule == nullptr || !rule->is_found() || rule->value().empty()) return std::nullopt;
   const std::string_view text = *rule->value().begin();
-  const auto quota = config::parse_size(text);
+  const auto quota = config::parse_quota(text);
   std::size_t suppressed = 0;
   if (!quota && log.allow(suppressed)) {
-    log::warning("policy: the quota of {} is \"{}\", which is no size; `vmailctl quota` mends it",
+    log::warning("policy: the quota of {} is \"{}\", which is none; `vmailctl quota` mends it",
                  printable(mailbox.address()), printable(text));
   }
-  return quota.value_or(0) == 0 ? std::nullopt : quota;
+  return quota && quota->any() ? quota : std::nullopt;
 }
 
 std::vector<Limit> limits_of(directory::Directory& directory, const std::string& login, std::vector<Limit> configured,

@@ -10,6 +10,7 @@
 
 #include "shared/base/address_list.h"
 #include "shared/base/clock.h"
+#include "shared/base/quota_limits.h"
 #include "shared/config/limit.h"
 #include "shared/directory/directory.h"
 #include "shared/runtime/log.h"
@@ -22,9 +23,9 @@ std::string_view domain_of(std::string_view address);
 // Is the address one of the list, or in one of its "@domain"? `address` is a key, or empty and then nobody.
 bool is_named(const AddressList& list, const std::string& address);
 
-// In bytes; nothing: there is none. A value that makes no sense is logged through `log`, here and below.
-std::optional<std::uint64_t> quota_of(directory::Directory& directory, const directory::Mailbox& mailbox, Instant now,
-                                      log::Throttle& log);
+// Nothing: there is none. A value that makes no sense is logged through `log`, here and below.
+std::optional<QuotaLimits> quota_of(directory::Directory& directory, const directory::Mailbox& mailbox, Instant now,
+                                    log::Throttle& log);
 
 // Those that hold for a login, which is a key: what its own rules and its domain's say instead of the configuration.
 // Only rules of the domain are about all of the domain.

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "shared/base/quota_limits.h"
+
 namespace vmail::config {
 
 struct Limit {
@@ -38,5 +40,9 @@ std::string window_text(std::chrono::seconds window);
 
 // A size as a quota is written: digits and perhaps K, M, G or T. Nothing on anything else.
 std::optional<std::uint64_t> parse_size(std::string_view text);
+
+// A quota: a size, and perhaps how many messages as well: "5G", "5G 10000 messages", "10000 messages". 0 and "none" are
+// no limit. Nothing on anything else, or on more bytes or messages than any disk holds.
+std::optional<QuotaLimits> parse_quota(std::string_view text);
 
 }  // namespace vmail::config

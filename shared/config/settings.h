@@ -69,7 +69,9 @@ struct Settings {
 
   struct Mailboxes {
     std::string base = "/var/mail/vhosts";
-    std::string path = "%d/%n";  // below base; %d domain, %n local part
+    std::string path = "%d/%n";          // below base; %d domain, %n local part
+    std::string marker;                  // a file in base that is there while its volume is mounted; empty: none
+    std::string folder_names = "utf-7";  // utf-7, utf-8
     std::string owner = "vmail";
     std::string group = "vmail";
   } mailboxes;
@@ -155,8 +157,25 @@ struct Settings {
     std::string hostname;  // empty: the system's
     Bytes message_size_limit{100u << 20};
     std::uint64_t max_recipients = 1000;
-    std::uint64_t disk_threads = 8;
+    std::string bare_lf = "keep";                // keep, reject
+    std::vector<std::string> xforward_networks;  // that may tell us queue ids over TCP
+    std::string tls_certificate;                 // for STARTTLS over TCP; empty: off
+    std::string tls_key;
+    std::uint64_t disk_threads = 32;          // they share their syncs, and so wait most of the time
+    std::string durability = "full";          // full, file, none
+    std::string single_instance = "off";      // off, reflink, hardlink
+    Bytes reserve_space{100u << 20};          // kept free for others than us
+    std::uint64_t reserve_inodes = 1000;      // the same
+    std::string detail_folders = "existing";  // of user+detail: existing, create, no
+    std::string junk_folder = "Junk";
+    std::vector<std::string> spam_headers = {"X-Spam-Flag: YES", "X-Spam: Yes", "X-Spam-Status: Yes*"};
+    bool subscribe = false;                           // to folders that are made
     std::string usage = "/run/vmailkit/store/usage";  // how full mailboxes are, for vmail-mapd; empty: off
+    std::string spam = "junk";                        // where it goes: junk, inbox
+    std::string sieve_socket;                         // of Dovecot's LMTP; empty: nobody is handed over
+    std::string sieve_script = ".dovecot.sieve";      // below the mailbox, or absolute with %d and %n; empty: by rules
+    std::string quota_status;                         // a socket of Dovecot's; empty: maildirsize
+    std::vector<std::string> quota_warnings;          // percentages
     std::string control = "/run/vmailkit/store/control";
     std::vector<std::string> metrics;               // "unix:/path", "inet:ADDRESS:PORT"; empty: off
     std::string state = "/var/lib/vmailkit/store";  // folder of the snapshot

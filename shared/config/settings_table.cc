@@ -63,6 +63,15 @@ std::string check_template(const std::string& text) {
   return {};
 }
 
+std::string check_marker(const std::string& text) {
+  if (text.empty()) return {};
+  if (text.front() == '/') return "must be the name of a file below mailboxes.base";
+  for (const auto& part : split(text, '/')) {
+    if (part.empty() || part == "." || part == "..") return "may not have empty, '.' or '..' parts";
+  }
+  return {};
+}
+
 std::string check_name(const std::string& text) {
   return text.empty() ? "may not be empty" : "";
 }
@@ -82,6 +91,23 @@ std::string check_address(const std::string& text) {
 
 std::string check_smtp(const std::string& text) {
   return check_listen("inet:" + text).empty() ? "" : "must be \"ADDRESS:PORT\", such as \"127.0.0.1:25\"";
+}
+
+// A path below a mailbox, or an absolute one of all.
+std::string check_script(const std::string& text) {
+  for (std::size_t i = 0; (i = text.find('%', i)) != std::string::npos; i += 2) {
+    if (i + 1 >= text.size() || (text[i + 1] != 'd' && text[i + 1] != 'n')) return "knows %d and %n only";
+  }
+  for (const auto& part : split(text, '/')) {
+    if (part == "..") return "may not have '..' parts";
+  }
+  return {};
+}
+
+std::string check_percentage(const std::string& text) {
+  const auto number = text.empty() ? std::nullopt : parse_number(std::string_view(text).substr(0, text.size() - 1));
+  if (number && text.back() == '%' && *number >= 1 && *number <= 99) return {};
+  return "must be a percentage from \"1%\" to \"99%\"";
 }
 
 std::string check_reply_text(const std::string& text) {
@@ -287,6 +313,23 @@ std::vector<Setting> make_table() {
        {},
        check_template});
   add({"mailboxes",
+       "marker",
+       "A file below base, made by hand, that is there while the volume of the mail is mounted: without it no mail is "
+       "taken (451). Empty: it is enough that base is there.",
+       VMAIL_AT(mailboxes, marker),
+       0,
+       0,
+       {},
+       check_marker});
+  add({"mailboxes",
+       "folder_names",
+       "How Dovecot writes folder names that are not ASCII: utf-7 (modified UTF-7, its default), or utf-8 (:UTF-8 in "
+       "its mail_location, mailbox_list_utf8 in 2.4).",
+       VMAIL_AT(mailboxes, folder_names),
+       0,
+       0,
+       {"utf-7", "utf-8"}});
+  add({"mailboxes",
        "owner",
        "The user, by name or number, who owns the mail.",
        VMAIL_AT(mailboxes, owner),
@@ -381,7 +424,9 @@ std::vector<Setting> make_table() {
        VMAIL_AT(policy, own_senders)});
   add({"policy",
        "full_mailbox",
-       "What is said to a recipient whose mailbox is full: defer (452), reject (552), or accept it.",
+       "What is said to a recipient whose mailbox is full, here and by vmail-lmtpd: defer (452), reject (552), or "
+       "accept "
+       "it.",
        VMAIL_AT(policy, full_mailbox),
        0,
        0,
@@ -524,7 +569,87 @@ std::vector<Setting> make_table() {
        std::uint64_t{1} << 40});
   add({"store", "max_recipients", "Recipients of one message; one more gets a temporary failure.",
        VMAIL_AT(store, max_recipients), 1, 100000});
-  add({"store", "disk_threads", "Threads that write mail.", VMAIL_AT(store, disk_threads), 1, 256});
+  add({"store",
+       "bare_lf",
+       "A line of a message that ends with LF alone: keep it as it is, or reject the message (550).",
+       VMAIL_AT(store, bare_lf),
+       0,
+       0,
+       {"keep", "reject"}});
+  add({"store",
+       "xforward_networks",
+       "Networks whose TCP peers may tell by XFORWARD which queue id a message has, for the log; a UNIX socket always "
+       "may. Empty: this host alone.",
+       VMAIL_AT(store, xforward_networks),
+       0,
+       0,
+       {},
+       check_network});
+  add({"store",
+       "tls_certificate",
+       "The certificate for STARTTLS on TCP, a PEM file with those that lead to its authority. Empty: no TLS.",
+       VMAIL_AT(store, tls_certificate),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"store",
+       "tls_key",
+       "Its key, a PEM file that others may not read.",
+       VMAIL_AT(store, tls_key),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"store", "disk_threads",
+       "Threads that write mail. They wait for the disk together, so that more of them mean more mail for each wait.",
+       VMAIL_AT(store, disk_threads), 1, 256});
+  add({"store",
+       "durability",
+       "What a 250 stands for: full (text and name are on disk, and survive a power cut), file (the text is, its name "
+       "may be lost), none (mail of some seconds may be lost).",
+       VMAIL_AT(store, durability),
+       0,
+       0,
+       {"full", "file", "none"}});
+  add({"store",
+       "single_instance",
+       "How the recipients of one message share it on the disk: off (each has a copy), reflink (shared blocks, on XFS "
+       "and btrfs; elsewhere a copy), hardlink (one file with several names). With the latter two a message for "
+       "several has no Delivered-To.",
+       VMAIL_AT(store, single_instance),
+       0,
+       0,
+       {"off", "reflink", "hardlink"}});
+  add({"store", "reserve_space",
+       "Space on the volume of the mail that new mail leaves free, for Dovecot's own files; below it recipients are "
+       "refused for the time being (452). 0: none.",
+       VMAIL_AT(store, reserve_space), 0, std::uint64_t{1} << 50});
+  add({"store", "reserve_inodes", "The same for inodes.", VMAIL_AT(store, reserve_inodes), 0, std::uint64_t{1} << 40});
+  add({"store",
+       "detail_folders",
+       "Mail for user+detail goes into the user's folder of that name: existing (when there is one), create (it is "
+       "made "
+       "when there is none, by whoever writes to it), no.",
+       VMAIL_AT(store, detail_folders),
+       0,
+       0,
+       {"existing", "create", "no"}});
+  add({"store",
+       "junk_folder",
+       "The folder for spam, made when it is not there; \"Lists/Junk\" lies in another.",
+       VMAIL_AT(store, junk_folder),
+       0,
+       0,
+       {},
+       check_name});
+  add({"store", "spam_headers",
+       "Headers by which the site's filter says that a message is spam: \"NAME: VALUE\", or \"NAME: BEGINNING*\". "
+       "Postfix must take them off mail that comes from outside. Empty: nothing is spam.",
+       VMAIL_AT(store, spam_headers)});
+  add({"store", "subscribe",
+       "Whether users are subscribed to folders that are made here, in Dovecot's file subscriptions of the Maildir.",
+       VMAIL_AT(store, subscribe)});
   add({"store",
        "usage",
        "The socket that says how full mailboxes are, read only: vmail-mapd asks it for quotas. Empty: off.",
@@ -533,6 +658,51 @@ std::vector<Setting> make_table() {
        0,
        {},
        check_optional_path});
+  add({"store",
+       "spam",
+       "Where mail goes that spam_headers say is spam: junk or inbox. `vmailctl spam` says otherwise for a domain or "
+       "user.",
+       VMAIL_AT(store, spam),
+       0,
+       0,
+       {"junk", "inbox"}});
+  add({"store",
+       "sieve_socket",
+       "The socket of Dovecot's LMTP server, which files the mail of users with a Sieve script. Empty: their mail is "
+       "filed as everybody's.",
+       VMAIL_AT(store, sieve_socket),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"store",
+       "sieve_script",
+       "The file whose being there means that a user has a script: below the mailbox, or an absolute path with %d and "
+       "%n. Empty: only those for whom `vmailctl sieve` says so.",
+       VMAIL_AT(store, sieve_script),
+       0,
+       0,
+       {},
+       check_script});
+  add({"store",
+       "quota_status",
+       "The socket of Dovecot's quota-status service, which is asked whether there is room where Dovecot counts itself "
+       "(quota = count). Empty: the maildirsize of each mailbox says it, and is kept. What follows from it is "
+       "full_mailbox and on_trouble of [policy].",
+       VMAIL_AT(store, quota_status),
+       0,
+       0,
+       {},
+       check_optional_path});
+  add({"store",
+       "quota_warnings",
+       "How full a mailbox must be for its user to get a message about it, such as [\"80%\", \"95%\"]: one whenever it "
+       "gets as full. It goes to notify_smtp of [policy].",
+       VMAIL_AT(store, quota_warnings),
+       0,
+       0,
+       {},
+       check_percentage});
 
   add({"admin",
        "database_user",

@@ -33,12 +33,13 @@ class Database;
 
 enum class DomainKind : unsigned char { Own, Relay, Alias };
 
-// A mailbox that mail can be delivered to. Local part and domain are folded, the alias domain already followed, the
-// extension taken off: they name one Maildir.
+// A mailbox that mail can be delivered to, now or later. Local part and domain are folded, the alias domain already
+// followed, the extension taken off: they name one Maildir.
 struct Mailbox {
   std::string local;
   std::string domain;
   std::string extension;  // what was taken off, with its delimiter
+  bool hold = false;      // its mail is to wait (a rule of kind `state`)
   std::string address() const { return local + '@' + domain; }
 };
 
@@ -135,6 +136,9 @@ class Directory {
   Recalled<Mailbox> recall_mailbox(std::string_view address, Instant now);
   Recalled<AddressList> recall_aliases(std::string_view address, Instant now);
   Recalled<AddressList> recall_rule(RuleKind kind, std::string_view address, Instant now);
+  // False: there are rules, but not for us to read (the rights of an upgrade were not given yet); each question about
+  // one fails.
+  bool rules_readable(Instant now) const;
 
   // What is in memory about these addresses ("u@d", "@d" for all of a domain), or everything when empty, is asked anew,
   // and the sets of domains are read again. It still serves while the database is away.

@@ -163,6 +163,11 @@ Recalled<AddressList> Directory::recall_rule(RuleKind kind, std::string_view add
   return &outcome;
 }
 
+bool Directory::rules_readable(Instant now) const {
+  const Domains* domains = state_->domains->current(now);
+  return domains == nullptr || domains->rules->fault.empty();
+}
+
 Answer<AddressList> Directory::rule(RuleKind kind, std::string_view address, Later<AddressList> later) {
   auto recall = [this, kind, name = std::string(address)] { return recall_rule(kind, name, state_->clock.now()); };
   return state_->ask_domains<AddressList>(std::move(recall), std::move(later));

@@ -25,6 +25,14 @@ bool must_be_fresh(Freshness freshness, const Outcome<T>& outcome) {
   return kIsLogin<T> && freshness == Freshness::FreshForRefusal && outcome.is_found();
 }
 
+// Is a refusal what it is by the sets of domains and the rules as well? That it is an alias domain is part of it, and
+// so is the state of a mailbox.
+template <class T>
+bool rests_on_domains(const Ladder& ladder, const Domains& sets, const Outcome<T>& outcome) {
+  if (!is_refusal(outcome)) return false;
+  return !ladder.target.empty() || (outcome.status() == Status::Disabled && sets.rules->has(RuleKind::State));
+}
+
 }  // namespace
 
 // ---- Answers from memory
@@ -60,12 +68,11 @@ Directory::State::Need Directory::State::look(const Address& its_address, const 
     make_ladder(its_address, domain, *entry, extensions, ladder);
   }
   auto current = current_rows<T>(now);
-  if (Asked<T>::resolve(ladder, extensions, current, outcome)) {
+  if (Asked<T>::resolve(ladder, extensions, *sets->rules, current, outcome)) {
     if (!must_be_fresh(freshness, outcome)) return Need::Nothing;
     if (current.oldest() >= fresh_since) {
-      // Whether it is an alias domain is part of a refusal.
-      const bool of_alias = is_refusal(outcome) && entry->kind == DomainKind::Alias;
-      return of_alias && !domains->read_since(fresh_since) ? need_domains(fresh_since) : Need::Nothing;
+      const bool old = rests_on_domains(ladder, *sets, outcome) && !domains->read_since(fresh_since);
+      return old ? need_domains(fresh_since) : Need::Nothing;
     }
   }
   if (breaker.closed()) return Need::Rows;
@@ -79,7 +86,8 @@ bool Directory::State::look_stale(const Ladder& its_ladder, Freshness freshness)
   using Row = typename Asked<T>::Row;
   Outcome<T>& outcome = out<T>();
   StaleRows<Row, std::remove_reference_t<decltype(store<Row>())>> stale(store<Row>(), validity);
-  if (!Asked<T>::resolve(its_ladder, extensions, stale, outcome)) return false;
+  const Domains* sets = domains->current(clock.now());
+  if (sets == nullptr || !Asked<T>::resolve(its_ladder, extensions, *sets->rules, stale, outcome)) return false;
   if (outcome.is_temp_fail() || must_be_fresh(freshness, outcome)) return false;
   if (!stale.within(bounds(static_cast<const Row*>(nullptr)), clock.now())) return false;
   outcome.set_source(Source::Stale);
@@ -246,12 +254,13 @@ void Directory::State::arrive(Question<T>& question, const Ladder& its_ladder,
   ReadRows source(read.value(), current);
   Outcome<T> outcome = Outcome<T>::not_found();
   const Instant fresh_since = question.arrival - kFresh;
-  if (!Asked<T>::resolve(its_ladder, extensions, source, outcome) ||
+  const Domains* sets = domains->current(clock.now());
+  if (sets == nullptr || !Asked<T>::resolve(its_ladder, extensions, *sets->rules, source, outcome) ||
       (must_be_fresh(question.freshness, outcome) && std::min(began, current.oldest()) < fresh_since)) {
     resume(std::move(question));  // the ladder has changed, or something was read too long ago
-  } else if (must_be_fresh(question.freshness, outcome) && is_refusal(outcome) && !its_ladder.target.empty() &&
+  } else if (must_be_fresh(question.freshness, outcome) && rests_on_domains(its_ladder, *sets, outcome) &&
              !domains->read_since(fresh_since)) {
-    wait(std::move(question), fresh_since);  // whether it is an alias domain is part of the refusal
+    wait(std::move(question), fresh_since);
   } else {
     answer(question, std::move(outcome));
   }

@@ -1,5 +1,7 @@
 #include "shared/directory/resolver.h"
 
+#include "shared/base/text.h"
+
 namespace vmail::directory {
 namespace {
 
@@ -31,6 +33,15 @@ template <class Row, class T>
 bool decides(const Row& row, Outcome<T>& into) {
   if (row.fault.empty()) return false;
   into.fail(row.fault);
+  return true;
+}
+
+// Whether a rule about its state cannot be used.
+template <class T>
+bool fails(const MailboxState& state, std::string_view key, Outcome<T>& into) {
+  if (state.fault.empty()) return false;
+  into.fail("the state of " + printable(key) + " is '" + printable(state.fault) +
+            "', which is none; `vmailctl user state` mends it");
   return true;
 }
 
@@ -72,7 +83,8 @@ void make_login_ladder(const Address& address, std::string_view domain, const Do
   begin(address, domain, entry, into);
 }
 
-bool resolve_mailbox(const Ladder& ladder, const Extensions&, RowSource& rows, Outcome<Mailbox>& into) {
+bool resolve_mailbox(const Ladder& ladder, const Extensions&, const Rules& rules, RowSource& rows,
+                     Outcome<Mailbox>& into) {
   for (std::size_t i = 0; i < ladder.steps(); ++i) {
     const Ladder::Step step = ladder.step(i);
     const AddressRow* row = rows.find(ladder.key(step));
@@ -80,7 +92,11 @@ bool resolve_mailbox(const Ladder& ladder, const Extensions&, RowSource& rows, O
     if (decides(*row, into)) return true;
     if (row->mailbox == AddressRow::Mailbox::Off) return into.become(Status::Disabled), true;
     if (row->mailbox == AddressRow::Mailbox::None) continue;
+    const MailboxState state = mailbox_state(rules, ladder.key(step));
+    if (fails(state, ladder.key(step), into)) return true;
+    if (state.no_mail) return into.become(Status::Disabled), true;
     Mailbox& mailbox = into.find_again();
+    mailbox.hold = state.hold;
     mailbox.local.assign(ladder.local_of(step));
     mailbox.domain.assign(row->domain.empty() ? ladder.domain_of(step) : std::string_view(row->domain));
     mailbox.extension.assign(step.stripped ? ladder.extension() : std::string_view());
@@ -90,7 +106,8 @@ bool resolve_mailbox(const Ladder& ladder, const Extensions&, RowSource& rows, O
   return true;
 }
 
-bool resolve_aliases(const Ladder& ladder, const Extensions& extensions, RowSource& rows, Outcome<AddressList>& into) {
+bool resolve_aliases(const Ladder& ladder, const Extensions& extensions, const Rules&, RowSource& rows,
+                     Outcome<AddressList>& into) {
   for (std::size_t i = 0; i < ladder.steps(); ++i) {
     const Ladder::Step step = ladder.step(i);
     const AddressRow* row = rows.find(ladder.key(step));
@@ -129,7 +146,8 @@ bool resolve_aliases(const Ladder& ladder, const Extensions& extensions, RowSour
   return true;
 }
 
-bool resolve_credentials(const Ladder& ladder, const Extensions&, CredentialSource& rows, Outcome<Credentials>& into) {
+bool resolve_credentials(const Ladder& ladder, const Extensions&, const Rules& rules, CredentialSource& rows,
+                         Outcome<Credentials>& into) {
   for (std::size_t i = 0; i < ladder.steps(); ++i) {
     const Ladder::Step step = ladder.step(i);
     const CredentialRow* row = rows.find(ladder.key(step));
@@ -137,6 +155,9 @@ bool resolve_credentials(const Ladder& ladder, const Extensions&, CredentialSour
     if (!row->exists) continue;
     if (decides(*row, into)) return true;
     if (!row->on) return into.become(Status::Disabled), true;
+    const MailboxState state = mailbox_state(rules, ladder.key(step));
+    if (fails(state, ladder.key(step), into)) return true;
+    if (state.no_login) return into.become(Status::Disabled), true;
     Credentials& credentials = into.find_again();
     credentials.mailbox.local.assign(ladder.local_of(step));
     credentials.mailbox.domain.assign(row->domain.empty() ? ladder.domain_of(step) : std::string_view(row->domain));

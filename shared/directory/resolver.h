@@ -96,10 +96,14 @@ class ReadRows final : public Rows<Row> {
   Rows<Row>& others_;
 };
 
-// False: a row that is needed is not known, and `into` means nothing.
-bool resolve_mailbox(const Ladder& ladder, const Extensions& extensions, RowSource& rows, Outcome<Mailbox>& into);
-bool resolve_aliases(const Ladder& ladder, const Extensions& extensions, RowSource& rows, Outcome<AddressList>& into);
-bool resolve_credentials(const Ladder& ladder, const Extensions& extensions, CredentialSource& rows,
+// False: a row that is needed is not known, and `into` means nothing. The state of a mailbox (a rule) is applied here,
+// so that maps, policy, logins and delivery have it alike: without login its credentials are Disabled, without mail the
+// mailbox is; what is on hold is found. It stops the ladder all the same.
+bool resolve_mailbox(const Ladder& ladder, const Extensions& extensions, const Rules& rules, RowSource& rows,
+                     Outcome<Mailbox>& into);
+bool resolve_aliases(const Ladder& ladder, const Extensions& extensions, const Rules& rules, RowSource& rows,
+                     Outcome<AddressList>& into);
+bool resolve_credentials(const Ladder& ladder, const Extensions& extensions, const Rules& rules, CredentialSource& rows,
                          Outcome<Credentials>& into);
 // Rules are all known. `ladder` may be of a domain that is not ours.
 void resolve_rule(const Ladder& ladder, const Extensions& extensions, const Rules& rules, RuleKind kind,

@@ -10,11 +10,24 @@
 namespace vmail::directory {
 namespace {
 
-constexpr std::array<const char*, kRuleKinds> kWords = {
-    "transport",    "send-as",          "sender-bcc",          "recipient-bcc",
-    "sender-relay", "sender-canonical", "recipient-canonical", "recipient-access",
-    "protect",      "external-in",      "external-out",        "limit",
-    "quota"};
+constexpr std::array<const char*, kRuleKinds> kWords = {"transport",
+                                                        "send-as",
+                                                        "sender-bcc",
+                                                        "recipient-bcc",
+                                                        "sender-relay",
+                                                        "sender-canonical",
+                                                        "recipient-canonical",
+                                                        "recipient-access",
+                                                        "protect",
+                                                        "external-in",
+                                                        "external-out",
+                                                        "limit",
+                                                        "quota",
+                                                        "state",
+                                                        "spam",
+                                                        "sieve",
+                                                        "archive",
+                                                        "message-size"};
 
 constexpr std::string_view kAll = "*";
 constexpr std::string_view kNullSender = "<>";
@@ -118,6 +131,26 @@ const AddressList* Rules::names(RuleKind kind, std::string_view value) const {
   if (kind != RuleKind::SendAs || senders_.empty()) return nullptr;
   const auto found = senders_.find(value);
   return found == senders_.end() ? nullptr : &found->second;
+}
+
+MailboxState mailbox_state(const Rules& rules, std::string_view mailbox) {
+  MailboxState state;
+  const AddressList* values = rules.find(RuleKind::State, mailbox);
+  if (values == nullptr) values = rules.find(RuleKind::State, mailbox.substr(mailbox.rfind('@')));
+  if (values == nullptr) return state;
+  if (values->empty()) state.fault = "(none)";
+  for (const auto value : *values) {
+    if (value == "no-login") {
+      state.no_login = true;
+    } else if (value == "no-mail") {
+      state.no_mail = true;
+    } else if (value == "hold") {
+      state.hold = true;
+    } else if (value != "on") {
+      state.fault = value;
+    }
+  }
+  return state;
 }
 
 const AddressList* find_by_ladder(const Rules& rules, RuleKind kind, const Ladder& ladder, std::size_t* rung) {

@@ -1,6 +1,6 @@
 // What the table virtual_rules says: transports, grants to send, bcc, relays, canonical addresses, access, and what the
-// policy server goes by. Each rule is a kind, a name (an address or a domain) and a value. All of them are in memory,
-// with the sets of domains.
+// policy server and the store go by. Each rule is a kind, a name (an address or a domain) and a value. All of them are
+// in memory, with the sets of domains.
 #pragma once
 
 #include <array>
@@ -32,8 +32,13 @@ enum class RuleKind : unsigned char {
   ExternalOut,
   Limit,
   Quota,
+  State,
+  Spam,
+  Sieve,
+  Archive,
+  MessageSize,
 };
-inline constexpr std::size_t kRuleKinds = 13;
+inline constexpr std::size_t kRuleKinds = 18;  // the snapshot knows them by their numbers: new ones go to the end
 
 // As in the column `kind`.
 const char* word(RuleKind kind);
@@ -75,6 +80,7 @@ class Rules {
       }
     }
   }
+  bool has(RuleKind kind) const { return !by_name_[static_cast<std::size_t>(kind)].empty(); }
   // How many visits that makes.
   std::size_t size() const { return size_; }
 
@@ -90,6 +96,16 @@ class Rules {
   Table senders_;  // of SendAs: names by value
   std::size_t size_ = 0;
 };
+
+// What the rules of kind `state` say of a mailbox.
+struct MailboxState {
+  bool no_login = false;
+  bool no_mail = false;
+  bool hold = false;
+  std::string_view fault;  // a value that is none; then nothing else counts
+};
+// By the mailbox "u@d", which is a key, or else by "@d". All on when there is no rule.
+MailboxState mailbox_state(const Rules& rules, std::string_view mailbox);
 
 // The values of the most exact name, in the order in which they are tried: u+ext@d, u@d, and the same in the target of
 // an alias domain; then @d and @D. Of a kind that goes by domain: then d and D, their parents from the nearest on, and

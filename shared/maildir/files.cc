@@ -2,13 +2,20 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <string_view>
 
 namespace vmail::maildir {
@@ -19,6 +26,16 @@ constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 template <class Result>
 Result or_errno(Result result) {
   return result < 0 ? static_cast<Result>(-errno) : result;
+}
+
+// syncfs(2): before Linux 5.8 it reported no failed write.
+bool kernel_reports_sync_errors() {
+  utsname name{};
+  if (::uname(&name) != 0) return false;
+  char* rest = nullptr;
+  const long major = std::strtol(name.release, &rest, 10);
+  const long minor = *rest == '.' ? std::strtol(rest + 1, nullptr, 10) : 0;
+  return major > 5 || (major == 5 && minor >= 8);
 }
 
 }  // namespace
@@ -50,6 +67,10 @@ int RealFiles::create(int folder, const std::string& name, mode_t mode) {
   return or_errno(::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
 }
 
+int RealFiles::open_file(int folder, const std::string& name) {
+  return or_errno(::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+}
+
 ssize_t RealFiles::write(int file, const void* bytes, std::size_t size) {
   return or_errno(::write(file, bytes, size));
 }
@@ -60,6 +81,44 @@ ssize_t RealFiles::read_at(int file, void* bytes, std::size_t size, off_t offset
 
 int RealFiles::sync(int fd) {
   return or_errno(::fsync(fd));
+}
+
+int RealFiles::sync_file_system(int fd) {
+  return or_errno(::syncfs(fd));
+}
+
+int RealFiles::can_sync_file_system(int fd) {
+  struct statfs info {};
+  if (!kernel_reports_sync_errors() || ::fstatfs(fd, &info) != 0) return 0;
+  // Network and FUSE file systems may do nothing at all, overlays hide the errors of what is below.
+  const bool known =
+      info.f_type == EXT4_SUPER_MAGIC || info.f_type == XFS_SUPER_MAGIC || info.f_type == BTRFS_SUPER_MAGIC;
+  return known && sync_file_system(fd) == 0 ? 1 : 0;
+}
+
+int RealFiles::device(int fd, std::uint64_t& device) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return -errno;
+  device = info.st_dev;
+  return 0;
+}
+
+int RealFiles::space(int fd, Space& space) {
+  struct statvfs info {};
+  if (::fstatvfs(fd, &info) != 0) return -errno;
+  // What is kept for root is not for us.
+  space.bytes = std::uint64_t{info.f_bavail} * info.f_frsize;
+  if (info.f_files > 0) space.inodes = info.f_favail;
+  return 0;
+}
+
+int RealFiles::look(int folder, const std::string& name) {
+  struct stat info {};
+  return or_errno(::fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW));
+}
+
+int RealFiles::clone(int from, int to) {
+  return or_errno(::ioctl(to, FICLONE, from));
 }
 
 int RealFiles::name(int file, int folder, const std::string& name) {
@@ -75,6 +134,10 @@ int RealFiles::rename(int from, const std::string& old_name, int to, const std::
   const int linked = or_errno(::linkat(from, old_name.c_str(), to, new_name.c_str(), 0));
   if (linked == 0) remove(from, old_name);
   return linked;
+}
+
+int RealFiles::replace(int folder, const std::string& old_name, const std::string& new_name) {
+  return or_errno(::renameat(folder, old_name.c_str(), folder, new_name.c_str()));
 }
 
 int RealFiles::remove(int folder, const std::string& name) {

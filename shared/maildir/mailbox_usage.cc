@@ -39,7 +39,8 @@ std::optional<Usage> UsageReader::read(const std::string& base, const std::strin
   if (!base_fd) return std::nullopt;
   const UniqueFd mailbox = open_mailbox(files_, base_fd.get(), path, fault);
   if (!mailbox) return fault.error == ENOENT ? std::optional(Usage()) : std::nullopt;
-  if (auto usage = read_quota_file(mailbox.get())) return usage;
+  std::string why;
+  if (const auto file = read_quota_file(mailbox.get(), why)) return file->usage;
   return count(mailbox.get(), path, fault);
 }
 

@@ -32,6 +32,8 @@ class UsageReader {
 
   // Of the mailbox at `path` (of Layout::path()) below `base`; one that is not there is empty. Nothing when it failed.
   std::optional<Usage> read(const std::string& base, const std::string& path, Fault& fault);
+  // By counting alone, in the open folder of the mailbox; `path` is what it is known by.
+  std::optional<Usage> count(int mailbox, const std::string& path, Fault& fault);
 
  private:
   // What was in a folder when it had last changed at `changed`.
@@ -41,7 +43,6 @@ class UsageReader {
     Usage usage;
   };
 
-  std::optional<Usage> count(int mailbox, const std::string& path, Fault& fault);
   // Adds what is in a folder of messages. 0 or -errno.
   int add(int mailbox, const std::string& path, const std::string& folder, Usage& usage);
   bool recall(const std::string& folder, const Counted& now, Usage& usage);

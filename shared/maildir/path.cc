@@ -1,7 +1,6 @@
 #include "shared/maildir/path.h"
 
 #include <cerrno>
-#include <vector>
 
 #include "shared/base/text.h"
 
@@ -22,18 +21,6 @@ bool is_safe_text(std::string_view text) {
   return !text.empty();
 }
 
-std::string expand(std::string_view pattern, std::string_view local, std::string_view domain) {
-  std::string out;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] != '%') {
-      out += pattern[i];
-    } else {
-      out += pattern[++i] == 'd' ? domain : local;
-    }
-  }
-  return out;
-}
-
 // The folder above, "" for the base.
 std::string parent(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -46,6 +33,18 @@ UniqueFd fail(Fault& fault, int result, const std::string& where) {
 }
 
 }  // namespace
+
+std::string expand(std::string_view pattern, std::string_view local, std::string_view domain) {
+  std::string out;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] != '%') {
+      out += pattern[i];
+    } else {
+      out += pattern[++i] == 'd' ? domain : local;
+    }
+  }
+  return out;
+}
 
 std::optional<Layout> Layout::parse(std::string_view pattern, std::string& why) {
   std::size_t domains = 0, locals = 0;
@@ -101,6 +100,14 @@ UniqueFd open_base(Files& files, const std::string& base, Fault& fault) {
   return fd < 0 ? fail(fault, fd, {}) : UniqueFd(fd);
 }
 
+UniqueFd open_base(Files& files, const Base& base, Fault& fault) {
+  UniqueFd folder = open_base(files, base.folder, fault);
+  if (!folder || base.marker.empty()) return folder;
+  const int found = files.look(folder.get(), base.marker);
+  if (found == 0) return folder;
+  return fail(fault, found == -ENOENT || found == -ENOTDIR ? -ENOMEDIUM : found, base.marker);
+}
+
 UniqueFd open_mailbox(Files& files, int base, const std::string& path, Fault& fault) {
   const int fd = files.open_below(base, path);
   return fd < 0 ? fail(fault, fd, path) : UniqueFd(fd);
@@ -128,20 +135,13 @@ UniqueFd make_mailbox(Files& files, int base, const std::string& path, Fault& fa
   return folder;
 }
 
-bool sync_way(Files& files, int base, const std::string& path, Fault& fault) {
-  for (std::string where = path;; where = parent(where)) {
-    UniqueFd folder;
-    if (!where.empty()) {
-      folder = open_mailbox(files, base, where, fault);
-      if (!folder) return false;
-    }
-    const int synced = files.sync(folder ? folder.get() : base);
-    if (synced < 0) {
-      fault = {-synced, where};
-      return false;
-    }
-    if (where.empty()) return true;
+std::vector<UniqueFd> open_way(Files& files, int base, const std::string& path, Fault& fault) {
+  std::vector<UniqueFd> way;
+  for (std::string where = path; !where.empty(); where = parent(where)) {
+    way.push_back(open_mailbox(files, base, where, fault));
+    if (!way.back()) return {};
   }
+  return way;
 }
 
 }  // namespace vmail::maildir

@@ -5,12 +5,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "shared/base/address.h"
 #include "shared/base/unique_fd.h"
 #include "shared/maildir/files.h"
 
 namespace vmail::maildir {
+
+// A pattern with each %d replaced by the domain and each %n, or % and anything else, by the local part.
+std::string expand(std::string_view pattern, std::string_view local, std::string_view domain);
 
 // The setting mailboxes.path: "%d/%n", with %d for the domain and %n for the local part. A value type.
 class Layout {
@@ -36,7 +40,16 @@ struct Fault {
   std::string where;
 };
 
-// The base folder is never made: one that is missing is a volume that is not mounted.
+// The folder of all Maildirs, and how to know that its volume is mounted: a file of that name must be in it. Empty: it
+// is not looked for.
+struct Base {
+  std::string folder;
+  std::string marker;
+};
+
+// The base folder is never made: one that is missing is a volume that is not mounted. So is one without its marker:
+// fault.error is then ENOMEDIUM, and fault.where the marker.
+UniqueFd open_base(Files& files, const Base& base, Fault& fault);
 UniqueFd open_base(Files& files, const std::string& base, Fault& fault);
 // The mailbox at a path of Layout::path(). No descriptor when it failed; fault.error is ENOENT when there is none.
 UniqueFd open_mailbox(Files& files, int base, const std::string& path, Fault& fault);
@@ -44,8 +57,8 @@ UniqueFd open_mailbox(Files& files, int base, const std::string& path, Fault& fa
 // Dovecot makes them (it takes tmp as the sign that all are there). A folder that another process made meanwhile is
 // success.
 UniqueFd make_mailbox(Files& files, int base, const std::string& path, Fault& fault);
-// The names that lead to the mailbox's cur, new and tmp are on disk when this returns true: syncs the mailbox and each
-// folder above it, deepest first, the base last.
-bool sync_way(Files& files, int base, const std::string& path, Fault& fault);
+// What has to be synced for the names that lead to the mailbox's cur, new and tmp to be on disk: the mailbox and each
+// folder above it, deepest first, the base last (which is not opened again and not in here). Empty when it failed.
+std::vector<UniqueFd> open_way(Files& files, int base, const std::string& path, Fault& fault);
 
 }  // namespace vmail::maildir

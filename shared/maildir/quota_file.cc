@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 
 #include "shared/base/text.h"
 #include "shared/base/unique_fd.h"
@@ -36,9 +37,22 @@ bool add_line(std::string_view line, std::int64_t& bytes, std::int64_t& messages
   return true;
 }
 
+// What is no limit that we know, such as Courier's further ones, counts for nothing: the limits then differ from any
+// that a mailbox has, or are right all the same.
+QuotaLimits parse_limits(std::string_view line) {
+  QuotaLimits limits;
+  for (const std::string& part : split(trim(line), ',')) {
+    if (part.size() < 2) continue;
+    const auto number = parse_number(std::string_view(part).substr(0, part.size() - 1));
+    if (number && part.back() == 'S') limits.bytes = *number;
+    if (number && part.back() == 'C') limits.messages = *number;
+  }
+  return limits;
+}
+
 }  // namespace
 
-std::optional<Usage> parse_quota_file(std::string_view text, std::string& why) {
+std::optional<QuotaFile> parse_quota_file(std::string_view text, std::string& why) {
   if (text.size() > kMaxQuotaFile) {
     why = "it is longer than " + std::to_string(kMaxQuotaFile) + " bytes";
     return std::nullopt;
@@ -47,12 +61,15 @@ std::optional<Usage> parse_quota_file(std::string_view text, std::string& why) {
     why = "its last line has no end";
     return std::nullopt;
   }
+  QuotaFile file;
+  file.size = text.size();
+  file.limits = parse_limits(text.substr(0, text.find('\n')));
   text.remove_prefix(text.find('\n') + 1);
   std::int64_t bytes = 0, messages = 0;
-  for (std::size_t number = 2; !text.empty(); ++number) {
+  for (; !text.empty(); ++file.lines) {
     const auto end = text.find('\n');
     if (!add_line(text.substr(0, end), bytes, messages)) {
-      why = "its line " + std::to_string(number) + " is not two numbers";
+      why = "its line " + std::to_string(file.lines + 2) + " is not two numbers";
       return std::nullopt;
     }
     text.remove_prefix(end + 1);
@@ -61,26 +78,41 @@ std::optional<Usage> parse_quota_file(std::string_view text, std::string& why) {
     why = "its sums are below zero";
     return std::nullopt;
   }
-  return Usage{static_cast<std::uint64_t>(bytes), static_cast<std::uint64_t>(messages)};
+  file.usage = Usage{static_cast<std::uint64_t>(bytes), static_cast<std::uint64_t>(messages)};
+  return file;
 }
 
-std::optional<Usage> read_quota_file(int mailbox) {
+// As Dovecot writes it: "0S" when there is no limit at all.
+std::string format_quota_file(const QuotaLimits& limits, const Usage& usage) {
+  std::string text;
+  if (limits.bytes != 0 || limits.messages == 0) text = std::to_string(limits.bytes) + 'S';
+  if (limits.messages != 0) text += (text.empty() ? "" : ",") + std::to_string(limits.messages) + 'C';
+  return text + '\n' + std::to_string(usage.bytes) + ' ' + std::to_string(usage.messages) + '\n';
+}
+
+std::optional<QuotaFile> read_quota_file(int mailbox, std::string& why) {
+  const auto cannot = [&](int error) {
+    why = error == ENOENT ? "" : std::strerror(error);
+    return std::nullopt;
+  };
   // O_NONBLOCK: a FIFO by that name must not hold a thread.
-  const UniqueFd file(::openat(mailbox, "maildirsize", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  const UniqueFd file(::openat(mailbox, kQuotaFileName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat info {};
-  if (!file || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  if (!file || ::fstat(file.get(), &info) != 0) return cannot(errno);
+  if (!S_ISREG(info.st_mode)) return cannot(EINVAL);
   std::string text(kMaxQuotaFile + 1, '\0');
   std::size_t size = 0;
   while (size < text.size()) {
     const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return std::nullopt;
+    if (got < 0) return cannot(errno);
     if (got == 0) break;
     size += static_cast<std::size_t>(got);
   }
   text.resize(size);
-  std::string why;
-  return parse_quota_file(text, why);
+  auto parsed = parse_quota_file(text, why);
+  if (parsed) parsed->changed = info.st_mtim.tv_sec;
+  return parsed;
 }
 
 }  // namespace vmail::maildir

@@ -51,11 +51,20 @@ void Channel::start(std::shared_ptr<Session> session, Closed closed) {
 
 void Channel::wait_readable() {
   // A peer that does not take its replies is not read from: it cannot make us queue more of them.
-  if (reading_ || paused_ || ended_ || state_ != State::Open || !out_.empty()) return;
+  if (paused_ || ended_ || state_ != State::Open || !out_.empty()) return;
+  if (tls_ && tls_->state() == TlsStream::State::Ended) {
+    ended_ = true;
+    return loop_.post([self = shared_from_this()] {
+      if (self->state_ != State::Open) return;
+      self->ended_ = !self->paused_;  // resume() comes back to it
+      if (self->ended_) self->call([](Session& session) { session.on_end_of_input(); });
+    });
+  }
+  if (reading_) return;
   reading_ = true;
   socket_.async_wait(Descriptor::wait_read, [self = shared_from_this()](const asio::error_code& error) {
     self->reading_ = false;
-    const bool wanted = !self->paused_ && self->out_.empty();  // it may have changed meanwhile
+    const bool wanted = !self->paused_ && !self->ended_ && self->out_.empty();  // it may have changed meanwhile
     if (!error && self->state_ == State::Open && wanted) self->readable();
   });
 }
@@ -67,15 +76,42 @@ void Channel::readable() {
     if (errno != EAGAIN && errno != EINTR) return abort();
     return wait_readable();
   }
-  call([this, &buffer, got](Session& session) {
-    if (got == 0) {
-      ended_ = true;
-      session.on_end_of_input();
-    } else {
-      session.on_bytes(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
-      explicit_bzero(buffer.data(), static_cast<std::size_t>(got));  // it may have held a password
-    }
-  });
+  if (got == 0) {
+    ended_ = true;
+    return call([](Session& session) { session.on_end_of_input(); });
+  }
+  const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
+  if (tls_) {
+    take_encrypted(bytes);
+  } else {
+    take(bytes);
+  }
+  explicit_bzero(buffer.data(), bytes.size());  // it may have held a password
+}
+
+void Channel::take(std::string_view bytes) {
+  call([bytes](Session& session) { session.on_bytes(bytes); });
+}
+
+void Channel::take_encrypted(std::string_view bytes) {
+  std::string plain, wire;
+  const auto state = tls_->receive(bytes, plain, wire);
+  write_out(wire);
+  if (state == TlsStream::State::Broken) {
+    log::warning("peer={}: closed: TLS: {}", peer_.address, tls_->why());
+    return close();
+  }
+  if (state_ == State::Open && !plain.empty()) take(plain);
+  empty(plain);
+  wait_readable();  // or, behind the end, the session's call: as soon as it is not paused
+}
+
+void Channel::start_tls(const TlsContext& context) {
+  assert(loop_.on_loop() && !tls_);
+  std::string& output = shared_output();  // empty outside the session's calls
+  write_out(output);
+  empty(output);
+  tls_ = std::make_unique<TlsStream>(context);
 }
 
 template <class Action>
@@ -107,8 +143,15 @@ void Channel::send(std::string_view bytes) {
   }
 }
 
-// After what waits already. Without a session, which is still being made, everything waits.
 void Channel::write(std::string_view bytes) {
+  if (!tls_ || bytes.empty()) return write_out(bytes);
+  std::string wire;
+  tls_->send(bytes, wire);
+  write_out(wire);
+}
+
+// After what waits already. Without a session, which is still being made, everything waits.
+void Channel::write_out(std::string_view bytes) {
   if (state_ == State::Closed) return;
   if (session_ && out_.empty() && !put(bytes)) return abort();
   out_ += bytes;
@@ -198,6 +241,13 @@ void Channel::drain() {
 }
 
 void Channel::finish() {
+  if (state_ == State::Closing && tls_) {
+    // So that the peer knows that nothing was cut off; it may be gone by now.
+    std::string wire;
+    tls_->end(wire);
+    std::string_view rest = wire;
+    put(rest);
+  }
   state_ = State::Closed;
   deadline_.reset();
   // A last wait may still hold this channel; its session must not be destroyed inside one of its own calls.

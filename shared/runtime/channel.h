@@ -13,6 +13,7 @@
 
 #include "shared/base/unique_fd.h"
 #include "shared/runtime/loop.h"
+#include "shared/runtime/tls.h"
 
 namespace vmail {
 
@@ -64,6 +65,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // Closes at once and drops what was not written.
   void abort();
   bool is_open() const { return state_ == State::Open; }
+  // When the peer has asked for it, and nothing came behind that: what was sent so far goes out as it is, everything
+  // from then on by TLS. The session hears of the peer again when the handshake is done; until then its deadline
+  // stands. A handshake that fails closes the connection, with a line in the log.
+  void start_tls(const TlsContext& context);
+  bool is_encrypted() const { return tls_ != nullptr; }
   void drain();
 
  private:
@@ -73,7 +79,10 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void call(Action&& action);
   void wait_readable();
   void readable();
+  void take(std::string_view bytes);
+  void take_encrypted(std::string_view bytes);
   void write(std::string_view bytes);
+  void write_out(std::string_view bytes);
   bool put(std::string_view& bytes);
   void flush();
   void go_on();
@@ -89,6 +98,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Closed closed_;
   std::string out_;
   std::unique_ptr<Timer> deadline_;
+  std::unique_ptr<TlsStream> tls_;
   State state_ = State::Open;
   bool paused_ = false;
   bool ended_ = false;    // end of input seen

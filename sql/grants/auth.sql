@@ -8,6 +8,7 @@ GRANT UPDATE (last_used, last_ip) ON mailserver.virtual_app_passwords TO 'vmailk
 GRANT SELECT (id, domain_id, source, destination, enable) ON mailserver.virtual_aliases TO 'vmailkit-auth'@'localhost';
 GRANT SELECT (name, target, enable) ON mailserver.virtual_alias_domains TO 'vmailkit-auth'@'localhost';
 GRANT SELECT (name, enable) ON mailserver.virtual_relay_domains TO 'vmailkit-auth'@'localhost';
+GRANT SELECT (id, kind, name, value, enable) ON mailserver.virtual_rules TO 'vmailkit-auth'@'localhost';
 GRANT SELECT (version) ON mailserver.vmailkit_schema TO 'vmailkit-auth'@'localhost';
 GRANT SELECT (id, kind, name, noted_at) ON mailserver.vmailkit_changes TO 'vmailkit-auth'@'localhost';
 GRANT SELECT (id, identity, enable) ON mailserver.vmailkit_feed TO 'vmailkit-auth'@'localhost';

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 
 #include "shared/base/text.h"
 #include "shared/directory/idn.h"
@@ -102,6 +103,8 @@ struct Check {
   std::string value(const std::string& text);
   std::string send_as(const std::string& text);
   std::string bcc(const std::string& text) const;
+  std::string one_of(const std::string& text, std::initializer_list<const char*> words) const;
+  std::string archive(const std::string& text) const;
   std::string canonical(const std::string& text) const;
   std::string access(const std::string& text) const;
   std::string protect(const std::string& text) const;
@@ -127,7 +130,7 @@ void Check::check_known_name() const {
     if (!catalog.aliases_at(name).empty()) return;
     throw Refusal(fmt::format("there is no alias {}", name), fmt::format("vmailctl alias list {}", domain));
   }
-  if (kind == RuleKind::Quota) {
+  if (is_about_mailboxes(kind)) {
     require_own_domain(catalog, domain);
     if (name.front() == '@' || catalog.mailbox(name)) return;
     throw Refusal(fmt::format("there is no user {}", name), fmt::format("vmailctl user list {}", domain));
@@ -170,12 +173,40 @@ std::string Check::value(const std::string& text) {
       if (text != "no") throw bad_value(kind, text, "it is 'no', or there is no rule");
       return text;
     case RuleKind::Quota:
+      if (const auto why = why_not_a_quota(text); !why.empty()) throw bad_value(kind, text, why);
+      return text;
+    case RuleKind::MessageSize:
       if (const auto why = why_not_a_size(text); !why.empty()) throw bad_value(kind, text, why);
       return text;
+    case RuleKind::State:
+      return one_of(text, {"on", "no-login", "no-mail", "hold"});
+    case RuleKind::Spam:
+      return one_of(text, {"junk", "inbox"});
+    case RuleKind::Sieve:
+      return one_of(text, {"yes", "no"});
+    case RuleKind::Archive:
+      return archive(text);
     case RuleKind::Limit:
       break;  // `vmailctl limits` makes them
   }
   throw bad_value(kind, text, "vmailctl limits makes these");
+}
+
+std::string Check::one_of(const std::string& text, std::initializer_list<const char*> words) const {
+  if (std::find(words.begin(), words.end(), text) != words.end()) return text;
+  throw bad_value(kind, text, fmt::format("it is {}", fmt::join(words, " or ")));
+}
+
+// A copy is filed beside the message, so that no alias is followed.
+std::string Check::archive(const std::string& text) const {
+  const Address to = new_address_key(text);
+  require_own_domain(catalog, to.domain);
+  if (!catalog.mailbox(to.text())) {
+    throw Refusal(fmt::format("there is no user {}", to.text()),
+                  "Copies go into a mailbox of ours; for one elsewhere see `vmailctl bcc`.");
+  }
+  if (to.text() == name) throw Refusal(fmt::format("a copy for {0} would go to {0} itself", name), "");
+  return to.text();
 }
 
 // A bare domain is asked for its MX, which for ours is this host.
@@ -265,8 +296,22 @@ std::string Check::protect(const std::string& text) const {
 
 }  // namespace
 
+bool is_about_mailboxes(RuleKind kind) {
+  switch (kind) {
+    case RuleKind::Quota:
+    case RuleKind::State:
+    case RuleKind::Spam:
+    case RuleKind::Sieve:
+    case RuleKind::Archive:
+    case RuleKind::MessageSize:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool takes_several(RuleKind kind) {
-  return kind == RuleKind::SendAs || kind == RuleKind::Protect || kind == RuleKind::Limit;
+  return kind == RuleKind::SendAs || kind == RuleKind::Protect || kind == RuleKind::Limit || kind == RuleKind::State;
 }
 
 NewRule check_rule(const App& app, Catalog& catalog, const std::vector<Rule>& there, RuleKind kind,

@@ -26,10 +26,14 @@ NewRule check_rule(const App& app, Catalog& catalog, const std::vector<Rule>& th
 // Whether a name may have several values of that kind.
 bool takes_several(RuleKind kind);
 
+// What the store and the logins go by, and what goes with a mailbox.
+bool is_about_mailboxes(RuleKind kind);
+
 // The parts, pure. Why it cannot be one, in words; empty when it is good.
 std::string why_not_a_transport(std::string_view text);  // transport(5): "transport:nexthop"
 std::string why_not_a_next_hop(std::string_view text);   // "[relay.example]:587"
 std::string why_not_a_size(std::string_view text);       // "500M"
+std::string why_not_a_quota(std::string_view text);      // "5G 10000 messages"
 // `open`: the recipients are ours, so that letting mail through opens no relay. The address that it leads to, if any,
 // is put into `address`.
 std::string why_not_an_action(std::string_view text, bool ours, std::string& address);  // access(5)

@@ -61,8 +61,32 @@ const std::vector<RuleObject>& rule_objects() {
        "How much a mailbox may hold",
        {{"", RuleKind::Quota}},
        "An address or @DOMAIN",
+       "QUOTA",
+       "Bytes, or with K, M, G or T, and a number of messages: 5G, '5G 10000 messages'; 0: no quota"},
+      {"spam",
+       "Where mail goes that the site's filter calls spam",
+       {{"", RuleKind::Spam}},
+       "An address or @DOMAIN",
+       "WHERE",
+       "junk or inbox"},
+      {"sieve",
+       "Whether mail is handed to Dovecot, which runs the Sieve script",
+       {{"", RuleKind::Sieve}},
+       "An address or @DOMAIN",
+       "YES-OR-NO",
+       "yes or no; without a rule: when there is a script"},
+      {"archive",
+       "Where a copy of all mail for a mailbox is filed",
+       {{"", RuleKind::Archive}},
+       "An address or @DOMAIN",
+       "MAILBOX",
+       "The address of the mailbox that gets it"},
+      {"message-size",
+       "How large a message for a mailbox may be",
+       {{"", RuleKind::MessageSize}},
+       "An address or @DOMAIN",
        "SIZE",
-       "Bytes, or with K, M, G or T; 0: no quota"},
+       "Bytes, or with K, M, G or T; 0: as large as store.message_size_limit"},
   };
   return objects;
 }
@@ -79,7 +103,7 @@ Place place_of(RuleKind kind) {
       if (each == kind) return {object.name, word};
     }
   }
-  return {"limits", ""};
+  return {kind == RuleKind::State ? "user state" : "limits", ""};
 }
 
 // For a shell.
@@ -100,6 +124,7 @@ std::string object_of(RuleKind kind) {
 }
 
 std::string command_line(RuleKind kind, const char* verb, const std::string& name, const std::string& value) {
+  if (kind == RuleKind::State) return "vmailctl user state " + quoted(printable(name)) + " on";
   const Place place = place_of(kind);
   std::string line = "vmailctl " + place.object + ' ' + verb;
   for (const std::string& word : {place.direction, printable(name), printable(value)}) {

@@ -96,8 +96,14 @@ std::string why_not_a_transport(std::string_view text) {
 
 std::string why_not_a_size(std::string_view text) {
   const auto size = config::parse_size(text);
-  if (!size) return "it is a number of bytes, or one with K, M, G or T, such as 500M; 0: no quota";
+  if (!size) return "it is a number of bytes, or one with K, M, G or T, such as 500M; 0: no limit";
   return *size <= std::uint64_t{1} << 60 ? "" : "it is more than any disk holds";
+}
+
+std::string why_not_a_quota(std::string_view text) {
+  if (config::parse_quota(text)) return {};
+  return "it is a size such as 5G, a number of messages such as '10000 messages', or both, '5G 10000 messages'; 0: no "
+         "quota";
 }
 
 std::string why_not_an_action(std::string_view text, bool ours, std::string& address) {

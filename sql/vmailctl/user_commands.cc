@@ -13,6 +13,7 @@
 #include "sql/vmailctl/mail_fate.h"
 #include "sql/vmailctl/prompt.h"
 #include "sql/vmailctl/refusal.h"
+#include "sql/vmailctl/rule_checks.h"
 
 namespace vmail::sql {
 namespace {
@@ -46,7 +47,7 @@ std::vector<Rule> rules_of_user(Catalog& catalog, RuleTable& rules, const std::s
   auto about = rules.about(address);
   if (catalog.aliases_at(address).empty()) return about;
   const auto stays = [](const Rule& rule) {
-    return rule.kind != RuleKind::SendAs && rule.kind != RuleKind::Limit && rule.kind != RuleKind::Quota;
+    return rule.kind != RuleKind::SendAs && rule.kind != RuleKind::Limit && !is_about_mailboxes(rule.kind);
   };
   about.erase(std::remove_if(about.begin(), about.end(), stays), about.end());
   return about;

@@ -76,6 +76,7 @@ class Lab:
         constant = os.path.join(self.folder.path, "constant")
         self._constant_argv = [os.path.join(build, "tests/bench/constant_server"), constant]
         self.constant = None
+        self.others = []  # Processes of a benchmark, which end with it
         self.tables = {
             "constant": {name: f"socketmap:unix:{constant}:{name}" for name in tables},
             "vmailkit": {name: f"socketmap:unix:{self.suite.queue}/maps:{name}" for name in tables},
@@ -128,8 +129,8 @@ class Lab:
 
     def stop(self):
         try:
-            if self.constant:
-                self.constant.stop()
+            for process in [*self.others, *filter(None, [self.constant])]:
+                process.stop()
             self.suite.stop()
             self.postfix.stop()
         finally:

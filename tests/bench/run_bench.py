@@ -23,9 +23,11 @@ import maps
 import maps_million
 import policy
 import report
+import store
 from lab import Lab
 
-BENCHMARKS = {**logins.BENCHMARKS, **logins_dovecot.BENCHMARKS, **maps.BENCHMARKS, **maps_million.BENCHMARKS, **policy.BENCHMARKS}
+_MODULES = (logins, logins_dovecot, maps, maps_million, policy, store)
+BENCHMARKS = {name: run for module in _MODULES for name, run in module.BENCHMARKS.items()}
 
 
 class Labs:

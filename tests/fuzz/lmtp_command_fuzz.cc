@@ -15,6 +15,8 @@ static vmail::fuzz::Reach reached_path("a path");
 static vmail::fuzz::Reach reached_quoted("a quoted local part");
 static vmail::fuzz::Reach reached_size("a size");
 static vmail::fuzz::Reach reached_name("a client's name");
+static vmail::fuzz::Reach reached_ident("a queue id");
+static vmail::fuzz::Reach reached_chunk("a chunk");
 static vmail::fuzz::Reach reached_error("an error");
 static vmail::fuzz::Reach reached_long("a line too long");
 static vmail::fuzz::Reach reached_bare("a bare LF");
@@ -44,6 +46,11 @@ void check(const std::string& line) {
   if (!command.path.empty() && command.path.front() == '"') reached_quoted.hit();
   if (command.size) reached_size.hit();
   if (!command.name.empty()) reached_name.hit();
+  if (command.verb == Verb::Bdat && command.last) reached_chunk.hit();
+  if (command.ident && !command.ident->empty()) {
+    reached_ident.hit();
+    require(!has_control(*command.ident) && command.ident->find(' ') == std::string::npos, "a queue id is one word");
+  }
   if (command.verb == Verb::Mail || command.verb == Verb::Rcpt) {
     // What was understood reads the same again.
     const bool mail = command.verb == Verb::Mail;

@@ -1,5 +1,6 @@
 // The data of LMTP: every split gives the same text, end and sizes, it ends where a plain search says, and a text that
-// is sent by the rules comes out as it was.
+// is sent by the rules, at once or in chunks, comes out as it was.
+#include <algorithm>
 #include <string>
 
 #include "dovecot-lmtp-store/lmtp/data_decoder.h"
@@ -42,18 +43,53 @@ Decoded decode(std::string_view bytes, std::size_t step) {
   return decoded;
 }
 
-// As RFC 5321 section 4.5.2 has a client send it: LF as CRLF, a dot doubled at the start of a line.
-std::string encode(std::string_view text) {
+std::string encode(std::string_view text, std::size_t step) {
+  DataEncoder encoder;
   std::string out;
-  bool line_start = true;
-  for (const char c : text) {
-    if (line_start && c == '.') out += '.';
-    if (c == '\n') out += '\r';
-    out += c;
-    line_start = c == '\n';
+  for (; !text.empty(); text.remove_prefix(std::min(step, text.size()))) encoder.encode(text.substr(0, step), out);
+  encoder.finish(out);
+  return out;
+}
+
+// The same bytes in chunks of `size`, which come in pieces of `step`.
+std::string decode_chunks(std::string_view bytes, std::size_t size, std::size_t step, bool& bare_lf) {
+  ChunkDecoder decoder;
+  std::string out;
+  bool last = false;
+  while (!last) {
+    std::string_view chunk = bytes.substr(0, size);
+    bytes.remove_prefix(chunk.size());
+    last = bytes.empty();
+    decoder.begin(chunk.size(), last);
+    bool ended = chunk.empty() && decoder.decode(chunk, out);
+    while (!ended) {
+      std::string_view piece = chunk.substr(0, step);
+      const std::size_t length = piece.size();
+      require(length > 0, "a chunk ends with its octets");
+      ended = decoder.decode(piece, out);
+      require(piece.empty(), "all of a chunk is taken");
+      chunk.remove_prefix(length);
+    }
+    require(chunk.empty(), "and nothing is left of it");
   }
-  if (!line_start) out += "\r\n";
-  return out + ".\r\n";
+  bare_lf = decoder.bare_lf();
+  return out;
+}
+
+bool has_bare_lf(std::string_view bytes) {
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (bytes[i] == '\n' && (i == 0 || bytes[i - 1] != '\r')) return true;
+  }
+  return false;
+}
+
+// CRLF as LF, by a plain search.
+std::string stored(std::string_view bytes) {
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (bytes[i] != '\r' || i + 1 == bytes.size() || bytes[i + 1] != '\n') out += bytes[i];
+  }
+  return out;
 }
 
 }  // namespace
@@ -76,10 +112,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (bytes.find("\r\n.a") != std::string_view::npos) reached_dot.hit();
   if (whole.text.find('\r') != std::string::npos) reached_cr.hit();
 
-  const std::string sent = encode(bytes);
+  const std::string sent = encode(bytes, bytes.size() + 1);
+  require(sent == encode(bytes, 1), "a text is sent alike in pieces");
   const Decoded back = decode(sent, sent.size());
   require(back.ended && back.taken == sent.size(), "a message sent by the rules ends at its end");
   const std::string final_line = !bytes.empty() && bytes.back() != '\n' ? "\n" : "";
   require(back.text == std::string(bytes) + final_line, "and is what was sent");
+
+  const std::string text = stored(bytes);
+  for (const std::size_t chunk : {bytes.size() + 1, std::size_t{1}, std::size_t{5}}) {
+    for (const std::size_t step : {std::size_t{1}, std::size_t{3}, bytes.size() + 1}) {
+      bool bare_lf = false;
+      require(decode_chunks(bytes, chunk, step, bare_lf) == text, "chunks have the same text, however they are cut");
+      require(bare_lf == has_bare_lf(bytes), "and the same bare LF");
+    }
+  }
   return 0;
 }

@@ -1,4 +1,5 @@
-"""The system calls of one delivery: the text, its sync, its name in new/, the sync of new/, and only then the reply."""
+"""The system calls of deliveries, one by one and many at a time: the text, its sync, its name in new/, the sync of new/, and
+only then the reply."""
 
 import os
 import re
@@ -10,7 +11,8 @@ from private_server import wait_until
 from store_tests import Store
 
 ANNA, BEN = "anna@trace.test", "ben@trace.test"
-CALLS = "openat,mkdirat,write,fsync,linkat,renameat2,sendto"
+CALLS = "openat,mkdirat,write,fsync,syncfs,linkat,renameat2,sendto"
+MANY = [f"user{number}@trace.test" for number in range(40)]
 
 
 class Event:
@@ -24,11 +26,12 @@ class Event:
         return f"{self.began}-{self.ended} {self.text}"
 
 
-def trace(store, action):
-    """The calls that vmail-lmtpd makes meanwhile, in the order of their beginning."""
+def trace(store, action, *options):
+    """The calls that vmail-lmtpd makes meanwhile, in the order of their beginning. More options are strace's."""
     output = os.path.join(store.folder.path, "trace")
     tracer = subprocess.Popen(
-        ["strace", "-f", "-y", "-s", "200", "-e", f"trace={CALLS}", "-e", "signal=none", "-o", output]
+        ["strace", "-f", "-y", "-s", "1000", "-e", f"trace={CALLS}", "-e", "signal=none", "-o", output]
+        + [*options]
         + ["-p", str(store.daemon.process.pid)],
         stderr=subprocess.PIPE,
         text=True,
@@ -82,7 +85,7 @@ class TraceTest:
 
     @classmethod
     def setUpClass(cls):
-        cls.store = cls.enterClassContext(Store([ANNA, BEN], no_tmpfile=cls.no_tmpfile))
+        cls.store = cls.enterClassContext(Store([ANNA, BEN, *MANY], no_tmpfile=cls.no_tmpfile))
 
     def deliver(self, recipients):
         replies = []
@@ -138,6 +141,75 @@ class TraceTest:
                 folder = self.one(events, "fsync", f"<{new}>")
                 reply = next(e for e in events if e.name == "sendto" and f"250 2.0.0 <{address}>" in e.text)
                 self.assertLess(folder.ended, reply.began)
+
+    def test_shared_barriers(self):
+        """Twenty clients at a time: whichever sync a delivery shares with others, it began behind its write or its name."""
+        for address in MANY:
+            self.store.deliver([address], b"Subject: first\n\n")
+        replies = []
+        events = trace(self.store, lambda: replies.extend(self.burst()))
+        self.assertEqual([reply[:9] for reply in replies], ["250 2.0.0"] * 20 * 6)
+        syncs = [event for event in events if event.name in ("fsync", "syncfs") and event.text.rstrip().endswith("= 0")]
+        answers = [event for event in events if event.name == "sendto" and "250 2.0.0 <" in event.text]
+        shared = 0
+        for reply in replies:
+            address, name = reply.split()[2:4]
+            shared += self.check_shared(events, syncs, answers, address.strip("<>"), name)
+        self.assertGreater(shared, 0, "no barrier was shared")
+        self.assertLess(len(syncs), 2 * len(replies))
+
+    def burst(self):
+        """Twenty messages at the same time, to six recipients each; the replies behind them."""
+        replies = []
+
+        def send(number):
+            with self.store.connect() as client:
+                client.greet()
+                own = [MANY[number], *MANY[20 + number % 4 :: 4]]
+                replies.extend(client.deliver(own, b"Subject: %d\n\nHi\n" % number))
+
+        threads = [threading.Thread(target=send, args=(number,)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return replies
+
+    def test_barrier_that_fails(self):
+        """All that waited for it are refused, nothing of them stays, and the next ones are stored."""
+        before = {file for address in MANY for file in self.store.stored(address)}
+        replies = []
+        trace(self.store, lambda: replies.extend(self.burst()), "-e", "inject=syncfs:error=EIO:when=1")
+        self.assertEqual({reply[:9] for reply in replies}, {"250 2.0.0", "451 4.3.0"}, replies)
+        self.assertIn("files are synced one by one for a minute", self.store.log())
+        after = {file for address in MANY for file in self.store.stored(address)}
+        names = {reply.split()[3] for reply in replies if reply.startswith("250")}
+        self.assertEqual({file.name for file in after - before}, names)
+        self.assertEqual(self.store.unfinished(), [])
+        self.assertEqual([reply[:3] for reply in self.burst()], ["250"] * 20 * 6)
+        self.store.daemon.restart()
+
+    def check_shared(self, events, syncs, answers, address, name):
+        """Returns how many of its two syncs were those of the whole file system."""
+        new = str(self.store.maildir(address) / "new")
+        named = self.one(events, self.naming, f'<{new}>, "{name}"')
+        answer = next(event for event in answers if name in event.text)
+        if self.naming == "linkat":
+            file = re.search(r'"/proc/self/fd/(\d+)"', named.text)[1]
+            texts = [e for e in events if e.name == "write" and e.text.startswith(f"write({file}<")]
+        else:
+            draft = re.search(r'renameat2\(\d+<[^>]*>, "([^"]+)"', named.text)[1]
+            texts = [e for e in events if e.name == "write" and f"{draft}>" in e.text]
+            file = re.match(r"write\((\d+)<", texts[-1].text)[1]
+        text = [e for e in texts if e.ended < named.began][-1]
+        self.assertIn(f"Delivered-To: {address}", text.text)
+        found = []
+        for own, begin, end in ((f"fsync({file}<", text, named), (f"<{new}>", named, answer)):
+            between = [e for e in syncs if e.began > begin.ended and e.ended < end.began]
+            fitting = [e for e in between if e.name == "syncfs" or own in e.text]
+            self.assertTrue(fitting, f"no sync between {begin} and {end}")
+            found.append(fitting[0])
+        return sum(event.name == "syncfs" for event in found)
 
 
 class Trace(TraceTest, unittest.TestCase):

@@ -32,4 +32,12 @@ TEST_CASE("the headers in front of a message") {
         "\tid 17.1\n"
         "\t(envelope-from <>)\n"
         "\tfor <l@e>; Mon, 1 Jan 2024 00:00:01 +0000\n");
+
+  // For several recipients that share one file.
+  CHECK(headers_for(message, "", "m") ==
+        "Return-Path: <>\n"
+        "Received: from client.example ([192.0.2.1])\n"
+        "\tby m with UTF8LMTP\n"
+        "\tid 17.1\n"
+        "\t(envelope-from <>); Mon, 1 Jan 2024 00:00:01 +0000\n");
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@ namespace vmail::test {
 
 // One change of what is on the disk. Files and folders have numbers of our own: the kernel uses its own again.
 struct Change {
-  enum class Kind { Make, Write, Sync, Add, Drop, Reply };
+  enum class Kind { Make, Write, Sync, SyncAll, Add, Drop, Reply };
   Kind kind;
   int object = 0;    // what is made, written, synced or gets a name
   int folder = 0;    // Add, Drop
@@ -41,7 +42,11 @@ class RecordingFiles final : public maildir::RealFiles {
   bool no_tmpfile = false;        // a file system without O_TMPFILE
   std::size_t max_write = 0;      // what one write(2) takes; 0: all
   bool interrupt_writes = false;  // every second write gives EINTR
-  std::set<std::string> lies;     // "file", "new", "way": syncs that say they did it
+  bool can_share = false;         // the file system can be synced as a whole
+  bool can_clone = false;         // blocks can be shared
+  int fail_name = 0;              // the errno of each name() that is not the file's first
+  std::optional<maildir::Space> free;
+  std::set<std::string> lies;  // "file", "new", "way", "all": syncs that say they did it
 
   std::vector<Call> calls;
   std::vector<Change> changes;
@@ -131,11 +136,44 @@ class RecordingFiles final : public maildir::RealFiles {
         },
         object);
   }
+  int sync_file_system(int) override {
+    return call("sync_all", [&] {
+      if (lies.count("all") == 0) changes.push_back({Change::Kind::SyncAll, 0, 0, {}, {}});
+      return 0;
+    });
+  }
+  int can_sync_file_system(int) override { return can_share ? 1 : 0; }
+  int space(int fd, maildir::Space& space) override {
+    return call("space", [&] {
+      if (free) space = *free;
+      return free ? 0 : RealFiles::space(fd, space);
+    });
+  }
+  int look(int folder, const std::string& name) override {
+    return call("look " + name, [&] { return RealFiles::look(folder, name); });
+  }
+  int clone(int from, int to) override {
+    return call("clone", [&] {
+      if (!can_clone) return -EOPNOTSUPP;
+      std::string bytes(1u << 20, '\0');
+      bytes.resize(static_cast<std::size_t>(RealFiles::read_at(from, bytes.data(), bytes.size(), 0)));
+      changes.push_back({Change::Kind::Write, number(to), 0, {}, bytes});
+      return RealFiles::write(to, bytes.data(), bytes.size()) < 0 ? -errno : 0;
+    });
+  }
+  int open_file(int folder, const std::string& name) override {
+    return call("open_file " + name, [&] { return RealFiles::open_file(folder, name); });
+  }
+  int replace(int folder, const std::string& old_name, const std::string& new_name) override {
+    return call("replace " + new_name, [&] { return RealFiles::replace(folder, old_name, new_name); });
+  }
   int name(int file, int folder, const std::string& name) override {
     const std::lock_guard<std::recursive_mutex> lock(mutex_);
     return call(
         "name",
         [&] {
+          struct stat info {};
+          if (fail_name != 0 && ::fstat(file, &info) == 0 && info.st_nlink > 0) return -fail_name;
           const int result = RealFiles::name(file, folder, name);
           if (result == 0) changes.push_back({Change::Kind::Add, number(file), number(folder), name, {}});
           return result;
@@ -229,9 +267,10 @@ class CrashReplay {
       if (change.kind == Change::Kind::Write) object = change.object;
       if (change.kind == Change::Kind::Add || change.kind == Change::Kind::Drop) object = change.folder;
       if (object == 0) continue;
-      const bool synced =
-          std::any_of(changes_.begin() + static_cast<long>(i), changes_.begin() + static_cast<long>(end),
-                      [&](const Change& later) { return later.kind == Change::Kind::Sync && later.object == object; });
+      const bool synced = std::any_of(
+          changes_.begin() + static_cast<long>(i), changes_.begin() + static_cast<long>(end), [&](const Change& later) {
+            return later.kind == Change::Kind::SyncAll || (later.kind == Change::Kind::Sync && later.object == object);
+          });
       if (!synced) loose.push_back(i);
     }
     return loose;

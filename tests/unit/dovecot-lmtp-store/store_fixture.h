@@ -36,8 +36,21 @@ struct StoreFixture {
     delivery.reset();
     fs::remove_all(base);
   }
-  // The process dies and another begins: what is on the disk stays.
-  void restart() { delivery = std::make_unique<store::Delivery>(files, clock, base, "mail.test"); }
+  // The process dies and another begins: what is on the disk stays. `settings`, `filing` and `together` are its.
+  void restart() {
+    delivery.reset();
+    settings.base.folder = base;
+    settings.hostname = "mail.test";
+    commit = std::make_unique<store::CommitGroup>(files, clock, base, durability, together);
+    delivery = std::make_unique<store::Delivery>(files, clock, *commit, quota, duplicates, settings, filing);
+    files.reset();
+  }
+  store::Stored deliver(const store::Message& message, const std::string& to, const std::string& path) {
+    store::Recipient recipient;
+    recipient.address = to;
+    recipient.path = path;
+    return delivery->deliver(message, recipient);
+  }
 
   static std::unique_ptr<store::Message> message(const std::string& text) {
     auto made = std::make_unique<store::Message>();
@@ -59,6 +72,13 @@ struct StoreFixture {
   fs::path base;
   ManualClock clock;
   RecordingFiles files;
+  maildir::Quota quota{files, clock};
+  store::Duplicates duplicates{clock};
+  store::DeliverySettings settings;
+  store::Filing filing;
+  store::Durability durability = store::Durability::Full;
+  std::size_t together = store::CommitGroup::kTogether;
+  std::unique_ptr<store::CommitGroup> commit;
   std::unique_ptr<store::Delivery> delivery;
 };
 

@@ -37,6 +37,7 @@ TEST_CASE("what a killed process left in tmp goes, and nothing else") {
       tmp + "1699990000.M1P1Q1.mail.test,S=0,W=0",        // its number is another process's now
       "example.org/wang/tmp/1699999999.M1" + dead + "mail.test,S=0,W=0",
       "1699999999.M1" + dead + "mail.test,S=0,W=0",  // a spool
+      "example.com/lisi/.Junk/tmp/1699999999.M1" + dead + "mail.test,S=0,W=0",
   };
   const std::vector<std::string> stays = {
       tmp + "1699999999.M1P1Q1.mail.test,S=0,W=0",          // of a process that lives
@@ -45,7 +46,6 @@ TEST_CASE("what a killed process left in tmp goes, and nothing else") {
       tmp + "1600000000.M1P77.mail.test,S=0,W=0",           // Dovecot's
       tmp + "notes",
       "example.com/lisi/new/1699999999.M1" + dead + "mail.test,S=0,W=0",
-      "example.com/lisi/.Junk/tmp/1699999999.M1" + dead + "mail.test,S=0,W=0",
       ".archive/lisi/tmp/1699999999.M1" + dead + "mail.test,S=0,W=0",
   };
   for (const auto& path : goes) put(store, path);

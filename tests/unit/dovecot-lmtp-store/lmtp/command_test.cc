@@ -41,7 +41,8 @@ TEST_CASE("what is no command is refused") {
   CHECK(bad("") == "500 5.5.2");
   CHECK(bad(" NOOP") == "500 5.5.2");
   CHECK(bad("NOOPE") == "500 5.5.2");
-  CHECK(bad("BDAT 10") == "500 5.5.2");
+  CHECK(bad("XCLIENT NAME=x") == "500 5.5.2");
+  CHECK(bad("STARTTLS now") == "501 5.5.4");
   CHECK(bad(std::string(4000, 'x')) == "500 5.5.2");
   CHECK(bad(std::string("NO\0OP", 5)) == "500 5.5.2");
   CHECK(bad("HELO a") == "502 5.5.1");
@@ -134,4 +135,47 @@ TEST_CASE("parameters of RCPT have no effect") {
   CHECK(bad("RCPT TO:<a@b> ORCPT=") == "501 5.5.4");
   CHECK(bad("RCPT TO:<a@b> SIZE=1") == "555 5.5.4");
   CHECK(bad("RCPT TO:<a@b> NOTIFY=NEVER NOTIFY=NEVER") == "501 5.5.4");
+}
+
+TEST_CASE("chunks") {
+  CHECK(good("BDAT 0").octets == 0);
+  CHECK_FALSE(good("BDAT 0").last);
+  CHECK(good("bdat 4711 last").octets == 4711);
+  CHECK(good("BDAT 4711 LAST ").last);
+  CHECK(good("BDAT 18446744073709551615").octets == 18446744073709551615u);
+  for (const char* line : {"BDAT", "BDAT ", "BDAT LAST", "BDAT x", "BDAT -1", "BDAT +1", "BDAT 1x", "BDAT 1 LASTS",
+                           "BDAT 1 LAST LAST", "BDAT 18446744073709551616", "BDAT 0x10"}) {
+    CAPTURE(line);
+    CHECK(bad(line) == "501 5.5.4");
+    CHECK(parse_command(line).command.verb == Verb::Bdat);
+  }
+}
+
+TEST_CASE("the body of MAIL") {
+  CHECK(good("MAIL FROM:<a@b> BODY=8BITMIME").eight_bit);
+  CHECK(good("MAIL FROM:<a@b> body=8bitmime").eight_bit);
+  CHECK_FALSE(good("MAIL FROM:<a@b> BODY=7BIT").eight_bit);
+  CHECK_FALSE(good("MAIL FROM:<a@b>").eight_bit);
+  CHECK(bad("MAIL FROM:<a@b> BODY=BINARYMIME") == "501 5.5.4");
+}
+
+TEST_CASE("XFORWARD tells the queue id") {
+  CHECK(good("XFORWARD IDENT=4XyZ1").ident == "4XyZ1");
+  CHECK(good("xforward ident=A+2Db").ident == "A-b");
+  CHECK(good("XFORWARD NAME=a ADDR=IPv6:::1 PORT=25 PROTO=ESMTP HELO=+2B IDENT=1 DOMAIN=x SOURCE=LOCAL").ident == "1");
+  CHECK_FALSE(good("XFORWARD NAME=[UNAVAILABLE]").ident);
+  CHECK(good("XFORWARD IDENT=[UNAVAILABLE]").ident == "");
+  CHECK(good("XFORWARD IDENT=[tempunavail]").ident == "");
+  CHECK(good("XFORWARD IDENT=" + std::string(64, 'x')).ident == std::string(64, 'x'));
+  // It stands in replies and logs.
+  for (const std::string& line :
+       {std::string("XFORWARD"), std::string("XFORWARD "), std::string("XFORWARD IDENT"),
+        std::string("XFORWARD IDENT="), std::string("XFORWARD IDENT=a IDENT=b"), std::string("XFORWARD LOGIN=a"),
+        std::string("XFORWARD IDENT=a+20b"), std::string("XFORWARD IDENT=a+0D+0Ab"), std::string("XFORWARD IDENT=+"),
+        std::string("XFORWARD IDENT=+4"), std::string("XFORWARD IDENT=+4g"), std::string("XFORWARD IDENT=+2b"),
+        std::string("XFORWARD IDENT=a=b"), std::string("XFORWARD IDENT=\xc3\xa9"),
+        "XFORWARD IDENT=" + std::string(65, 'x')}) {
+    CAPTURE(line);
+    CHECK(bad(line) == "501 5.5.4");
+  }
 }

@@ -1,6 +1,7 @@
 #include "dovecot-lmtp-store/lmtp/data_decoder.h"
 
 #include <string>
+#include <vector>
 
 #include "tests/support/catch.h"
 
@@ -110,5 +111,98 @@ TEST_CASE("sizes are the same however a text comes") {
     sizes.add(std::string_view(text).substr(split));
     CHECK(sizes.size() == text.size());
     CHECK(sizes.vsize() == text.size() + 3);
+  }
+}
+
+TEST_CASE("a LF without CR is noticed, wherever it stands") {
+  for (const char* bytes : {"a\nb\r\n.\r\n", "\n\r\n.\r\n", "a\r\n\n\r\n.\r\n", ".\nx\r\n.\r\n", "a\r\n..\n\r\n.\r\n",
+                            "a\r\r\n\n\r\n.\r\n"}) {
+    CAPTURE(bytes);
+    for (const std::size_t step : {1u, 2u, 100u}) {
+      DataDecoder decoder;
+      std::string out;
+      for (std::string_view rest = bytes; !rest.empty();) {
+        std::string_view piece = rest.substr(0, step);
+        rest.remove_prefix(piece.size());
+        decoder.decode(piece, out);
+      }
+      CHECK(decoder.bare_lf());
+    }
+  }
+  DataDecoder decoder;
+  std::string out;
+  std::string_view good = "a\r\n\rb\r\r\n.\r\n";
+  CHECK(decoder.decode(good, out));
+  CHECK_FALSE(decoder.bare_lf());
+}
+
+TEST_CASE("chunks are counted, and their line ends put together") {
+  const auto decode = [](const std::vector<std::string>& chunks, std::size_t step, bool& bare_lf) {
+    ChunkDecoder decoder;
+    std::string out;
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+      decoder.begin(chunks[i].size(), i + 1 == chunks.size());
+      // What follows a chunk is not taken.
+      const std::string bytes = chunks[i] + "NOOP\r\n";
+      std::string_view rest = bytes;
+      bool ended = chunks[i].empty() && decoder.decode(rest, out);
+      while (!ended) {
+        std::string_view piece = rest.substr(0, step);
+        const std::size_t before = piece.size();
+        ended = decoder.decode(piece, out);
+        rest.remove_prefix(before - piece.size());
+      }
+      CHECK(rest == "NOOP\r\n");
+      CHECK(decoder.last() == (i + 1 == chunks.size()));
+    }
+    bare_lf = decoder.bare_lf();
+    return out;
+  };
+  const struct {
+    std::vector<std::string> chunks;
+    std::string text;
+    bool bare_lf;
+  } cases[] = {
+      {{""}, "", false},
+      {{"a\r\nb\r\n"}, "a\nb\n", false},
+      {{"a\r", "\nb"}, "a\nb", false},
+      {{"a\r", "", "\nb"}, "a\nb", false},
+      {{"a\r", "b\r"}, "a\rb\r", false},
+      {{"a\r"}, "a\r", false},
+      {{"a\r\r\n"}, "a\r\n", false},
+      {{".\r\n..\r\n.\r\n"}, ".\n..\n.\n", false},
+      {{"a\nb"}, "a\nb", true},
+      {{"a\r\n", "\nb"}, "a\n\nb", true},
+      {{std::string("\0\xff", 2)}, std::string("\0\xff", 2), false},
+  };
+  for (const auto& test : cases) {
+    for (const std::size_t step : {1u, 2u, 100u}) {
+      CAPTURE(test.text, step);
+      bool bare_lf = false;
+      CHECK(decode(test.chunks, step, bare_lf) == test.text);
+      CHECK(bare_lf == test.bare_lf);
+    }
+  }
+}
+
+TEST_CASE("a text is sent so that it comes out as it was") {
+  const auto encode = [](const std::string& text, std::size_t step) {
+    DataEncoder encoder;
+    std::string out;
+    for (std::string_view rest = text; !rest.empty();) {
+      const std::string_view piece = rest.substr(0, step);
+      rest.remove_prefix(piece.size());
+      encoder.encode(piece, out);
+    }
+    encoder.finish(out);
+    return out;
+  };
+  for (const std::size_t step : {1u, 2u, 100u}) {
+    CHECK(encode("", step) == ".\r\n");
+    CHECK(encode("a\nb\n", step) == "a\r\nb\r\n.\r\n");
+    CHECK(encode("a", step) == "a\r\n.\r\n");
+    CHECK(encode(".\n..\na.\n", step) == "..\r\n...\r\na.\r\n.\r\n");
+    CHECK(encode("\n.\n", step) == "\r\n..\r\n.\r\n");
+    CHECK(encode("a\rb\r\n", step) == "a\rb\r\r\n.\r\n");
   }
 }

@@ -76,16 +76,17 @@ Ladder ladder_of(const char* address, const Extensions& extensions) {
   return ladder;
 }
 
-std::string mailbox(const TableRows& rows, const char* address, const Extensions& extensions = {}) {
+std::string mailbox(const TableRows& rows, const char* address, const Extensions& extensions = {},
+                    const Rules& rules = {}) {
   const Ladder ladder = ladder_of(address, extensions);
   const auto read = read_addresses(ladder.keys(), rows);
   NoRows<AddressRow> others;
   ReadRows source(read, others);
   auto outcome = vmail::Outcome<Mailbox>::not_found();
-  REQUIRE(resolve_mailbox(ladder, extensions, source, outcome));
+  REQUIRE(resolve_mailbox(ladder, extensions, rules, source, outcome));
   if (!outcome.is_found()) return status_text(outcome);
   const auto& box = outcome.value();
-  return box.address() + (box.extension.empty() ? "" : " " + box.extension);
+  return box.address() + (box.extension.empty() ? "" : " " + box.extension) + (box.hold ? " on hold" : "");
 }
 
 std::string aliases(const TableRows& rows, const char* address, const Extensions& extensions = {}) {
@@ -94,11 +95,31 @@ std::string aliases(const TableRows& rows, const char* address, const Extensions
   NoRows<AddressRow> others;
   ReadRows source(read, others);
   auto outcome = vmail::Outcome<AddressList>::not_found();
-  REQUIRE(resolve_aliases(ladder, extensions, source, outcome));
+  REQUIRE(resolve_aliases(ladder, extensions, {}, source, outcome));
   if (!outcome.is_found()) return status_text(outcome);
   std::string text;
   for (const auto destination : outcome.value()) text.append(text.empty() ? "" : " ").append(destination);
   return text;
+}
+
+std::string login(std::vector<vmail::mysql::Row> rows, const char* address, const Rules& rules = {}) {
+  const auto parsed = parse_address(address);
+  const std::string domain = a_label(parsed->domain);
+  Ladder ladder;
+  make_login_ladder(*parsed, domain, *domains()->find(domain), ladder);
+  const auto read = read_credentials(ladder.step_keys(), std::move(rows));
+  NoRows<CredentialRow> others;
+  ReadRows source(read, others);
+  auto outcome = vmail::Outcome<Credentials>::not_found();
+  REQUIRE(resolve_credentials(ladder, {}, rules, source, outcome));
+  if (!outcome.is_found()) return status_text(outcome);
+  return outcome.value().mailbox.address() + " " + outcome.value().hash.text();
+}
+
+Rules states(std::initializer_list<std::pair<const char*, const char*>> named) {
+  Rules rules;
+  for (const auto& [name, value] : named) rules.add(RuleKind::State, name, value);
+  return rules;
 }
 
 }  // namespace
@@ -230,19 +251,6 @@ TEST_CASE("extensions are not put back when that is off") {
 }
 
 TEST_CASE("logins: the address as it is, or through an alias domain") {
-  const auto login = [](std::vector<vmail::mysql::Row> rows, const char* address) {
-    const auto parsed = parse_address(address);
-    const std::string domain = a_label(parsed->domain);
-    Ladder ladder;
-    make_login_ladder(*parsed, domain, *domains()->find(domain), ladder);
-    const auto read = read_credentials(ladder.step_keys(), std::move(rows));
-    NoRows<CredentialRow> others;
-    ReadRows source(read, others);
-    auto outcome = vmail::Outcome<Credentials>::not_found();
-    REQUIRE(resolve_credentials(ladder, {}, source, outcome));
-    if (!outcome.is_found()) return status_text(outcome);
-    return outcome.value().mailbox.address() + " " + outcome.value().hash.text();
-  };
   CHECK(login({{"u@d.org", "1", "{SSHA}x"}}, "U@d.org") == "u@d.org {SSHA}x");
   CHECK(login({{"u@d.org", "1", "x"}}, "u@alias.org") == "u@d.org x");
   CHECK(login({{"u@d.org", "1", "x"}}, "u+e@d.org") == "-");
@@ -250,6 +258,30 @@ TEST_CASE("logins: the address as it is, or through an alias domain") {
   CHECK(login({{"u@d.org", "1", "x"}, {"U@d.org", "1", "x"}}, "u@d.org") == "fail");
   CHECK(login({{"ü@d.org", "1", "x"}}, "u@d.org") == "-");
   CHECK(login({{"u@bücher.example", "1", "x"}}, "u@xn--bcher-kva.example") == "u@bücher.example x");
+}
+
+TEST_CASE("the state of a mailbox") {
+  const auto both = [](const Rules& rules, const char* address = "u@d.org") {
+    return mailbox(user("u@d.org"), address, {}, rules) + ", " + login({{"u@d.org", "1", "x"}}, "u@d.org", rules);
+  };
+  CHECK(both(states({})) == "u@d.org, u@d.org x");
+  CHECK(both(states({{"u@d.org", "no-login"}})) == "u@d.org, disabled");
+  CHECK(both(states({{"u@d.org", "no-mail"}})) == "disabled, u@d.org x");
+  CHECK(both(states({{"u@d.org", "hold"}})) == "u@d.org on hold, u@d.org x");
+  CHECK(both(states({{"u@d.org", "hold"}, {"u@d.org", "no-login"}})) == "u@d.org on hold, disabled");
+  CHECK(both(states({{"@d.org", "no-mail"}})) == "disabled, u@d.org x");
+  CHECK(both(states({{"@d.org", "no-mail"}, {"u@d.org", "on"}})) == "u@d.org, u@d.org x");
+  CHECK(both(states({{"@d.org", "no-mail"}, {"u@d.org", "no-login"}})) == "u@d.org, disabled");
+  CHECK(both(states({{"other@d.org", "no-mail"}})) == "u@d.org, u@d.org x");
+  CHECK(both(states({{"@alias.org", "no-mail"}})) == "u@d.org, u@d.org x");
+  CHECK(both(states({{"u@d.org", "asleep"}})) == "fail, fail");
+  CHECK(both(states({{"u@d.org", ""}})) == "fail, fail");
+  CHECK(both(states({{"u@d.org", "no-mail"}}), "u+e@alias.org") == "disabled, u@d.org x");
+  CHECK(both(states({{"u@d.org", "hold"}}), "u+e@alias.org") == "u@d.org +e on hold, u@d.org x");
+  // No fall-through to what comes after the mailbox.
+  const TableRows rows = user("u@d.org") + alias("@d.org", "all@d.org");
+  CHECK(mailbox(rows, "u@d.org", {}, states({{"u@d.org", "no-mail"}})) == "disabled");
+  CHECK(aliases(rows, "u@d.org") == "-");
 }
 
 TEST_CASE("a row that is not known leaves the question open") {
@@ -264,6 +296,6 @@ TEST_CASE("a row that is not known leaves the question open") {
   const Ladder ladder = ladder_of("u+e@d.org", {});
   auto mailbox = vmail::Outcome<Mailbox>::not_found();
   auto aliases = vmail::Outcome<AddressList>::not_found();
-  CHECK_FALSE(resolve_mailbox(ladder, {}, rows, mailbox));
-  CHECK_FALSE(resolve_aliases(ladder, {}, rows, aliases));
+  CHECK_FALSE(resolve_mailbox(ladder, {}, {}, rows, mailbox));
+  CHECK_FALSE(resolve_aliases(ladder, {}, {}, rows, aliases));
 }

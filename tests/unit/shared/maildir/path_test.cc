@@ -106,7 +106,9 @@ TEST_CASE("a mailbox is made, with its three folders, and is found again") {
   fs::remove(base.path / "example.com/lisi/tmp");
   CHECK(make_mailbox(files, folder.get(), "example.com/lisi", fault));
   CHECK(fs::is_directory(base.path / "example.com/lisi/tmp"));
-  CHECK(sync_way(files, folder.get(), "example.com/lisi", fault));
+  CHECK(open_way(files, folder.get(), "example.com/lisi", fault).size() == 2);
+  CHECK(open_way(files, folder.get(), "example.com/wang", fault).empty());
+  CHECK(fault.where == "example.com/wang");
 }
 
 TEST_CASE("a missing base is never made") {
@@ -117,6 +119,18 @@ TEST_CASE("a missing base is never made") {
   CHECK(fault.error == ENOENT);
   CHECK(fault.where.empty());
   CHECK_FALSE(fs::exists(base.path / "missing"));
+}
+
+TEST_CASE("a base without its marker is a volume that is not mounted") {
+  Folder base;
+  RealFiles files;
+  Fault fault;
+  const Base marked{base.path, ".mounted"};
+  CHECK_FALSE(open_base(files, marked, fault));
+  CHECK(fault.error == ENOMEDIUM);
+  CHECK(fault.where == ".mounted");
+  fs::create_directory(base.path / ".mounted");
+  CHECK(open_base(files, marked, fault));
 }
 
 TEST_CASE("symbolic links are not followed below the base") {
