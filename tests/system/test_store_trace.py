@@ -12,7 +12,7 @@ from store_tests import Store
 
 ANNA, BEN = "anna@trace.test", "ben@trace.test"
 CALLS = "openat,mkdirat,write,fsync,syncfs,linkat,renameat2,sendto"
-MANY = [f"user{number}@trace.test" for number in range(40)]
+MANY = [f"user{number}@many.test" for number in range(40)]
 
 
 class Event:
