@@ -33,17 +33,17 @@ struct CheckOptions {
   std::function<void()> step = [] {};
 };
 
-struct Finding {
+struct MailboxFinding {
   std::string where;  // below the mailbox, "" for itself
   std::string what;
   bool repaired = false;
 };
 
 struct CheckedMailbox {
-  maildir::Usage usage;           // as the names say it, or else the files
-  std::vector<Finding> findings;  // at most kMostFindings
-  std::uint64_t left_out = 0;     // findings beyond them
-  std::uint64_t unmended = 0;     // of all findings
+  maildir::Usage usage;                  // as the names say it, or else the files
+  std::vector<MailboxFinding> findings;  // at most kMostFindings
+  std::uint64_t left_out = 0;            // findings beyond them
+  std::uint64_t unmended = 0;            // of all findings
 };
 inline constexpr std::size_t kMostFindings = 1000;
 

@@ -178,7 +178,7 @@ class Mailboxes(Case):
         (store.maildir(LISI) / "maildirsize").write_text("1000S\n7 7\n", "ascii")
         status, [box] = self.checked(LISI)
         self.assertEqual(status, 1)
-        self.assertEqual(len(box["findings"]), 4, box)
+        self.assertEqual(len(box["findings"]), 5, box)
         text = store.suite.vmailctl("mailbox", "check", LISI).stdout
         self.assertIn(f"{LISI}: new/{wrong.name}: its name says other sizes than S={size}", text)
         self.assertIn("--repair mends", text)

@@ -33,7 +33,7 @@ struct Fixture : directory::test::Fixture {
   void start(Recipients::Guard guard = {}) {
     open();
     std::string why;
-    recipients.emplace(loop, clock, *directory, disk, quota, settings, *maildir::Layout::parse("%d/%n", why),
+    recipients.emplace(loop, clock, *directory, jobs, quota, settings, *maildir::Layout::parse("%d/%n", why),
                        std::move(guard));
   }
 
@@ -62,6 +62,7 @@ struct Fixture : directory::test::Fixture {
   maildir::RealFiles files;
   maildir::Quota quota{files, clock};
   WorkerPool disk{"disk", 1, 10};
+  store::MailboxJobs jobs{loop, disk};
   std::optional<Recipients> recipients;
   std::shared_ptr<const Recipient> found;
 };
