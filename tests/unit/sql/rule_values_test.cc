@@ -36,6 +36,11 @@ TEST_CASE("a size is bytes, or a number with a unit") {
   }
 }
 
+TEST_CASE("a quota is a size, a number of messages or both") {
+  for (const char* text : {"5G", "0", "none", "10 messages", "5G 10 messages"}) CHECK(why_not_a_quota(text).empty());
+  for (const char* text : {"", "much", "5G 10", "10 mails"}) CHECK_FALSE(why_not_a_quota(text).empty());
+}
+
 TEST_CASE("an action is one of access(5)") {
   std::string address;
   for (const char* text : {"OK", "ok", "DUNNO", "REJECT", "reject gone for good", "DEFER later", "DEFER_IF_PERMIT",

@@ -171,3 +171,46 @@ TEST_CASE("a rule from memory allocates nothing") {
   CHECK(found);
   CHECK(after == before);
 }
+
+TEST_CASE("a refusal by the state of a mailbox is as fresh as the rules") {
+  Fixture f;
+  f.tables->add_rule(Kind::State, "u@d.org", "no-mail");
+  f.open();
+  CHECK(text(mailbox(f, "u@d.org")) == "open");  // the first question
+  f.loop.run_ready();
+  CHECK(text(mailbox(f, "u@d.org")) == "disabled !");
+  CHECK(text(credentials(f, "u@d.org")) == "open");
+  f.loop.run_ready();
+  CHECK(text(credentials(f, "u@d.org")) == "hash !");
+
+  // The rule goes, and nothing has noted it: the cache says no, and a refusal reads again.
+  f.tables->rules.clear();
+  f.clock.advance(10s);
+  CHECK(text(mailbox(f, "u@d.org")) == "disabled !");
+  const auto fresh = mailbox(f, "u@d.org", Freshness::FreshForRefusal);
+  CHECK(settled(f, fresh) == "u@d.org");
+
+  f.tables->add_rule(Kind::State, "@d.org", "no-login");
+  f.directory->flush({});
+  f.loop.run_ready();
+  const auto login = credentials(f, "u@d.org", Freshness::FreshForRefusal);
+  CHECK(settled(f, login) == "disabled");
+  f.tables->rules.clear();
+  f.clock.advance(10s);
+  CHECK(settled(f, credentials(f, "u@d.org", Freshness::FreshForRefusal)) == "hash");
+}
+
+TEST_CASE("states of mailboxes while the database is away") {
+  Fixture f;
+  f.tables->add_rule(Kind::State, "u@d.org", "no-mail");
+  f.tables->add_user("v@d.org");
+  f.tables->add_rule(Kind::State, "v@d.org", "hold");
+  f.open();
+  for (const char* address : {"u@d.org", "v@d.org"}) settled(f, mailbox(f, address));
+  f.tables->down = true;
+  f.clock.advance(std::chrono::hours(2));
+  CHECK(settled(f, mailbox(f, "v@d.org")) == "v@d.org");
+  CHECK(settled(f, mailbox(f, "u@d.org")) == "disabled");
+  // No refusal for good of what was read so long ago.
+  CHECK(settled(f, mailbox(f, "u@d.org", Freshness::FreshForRefusal)).rfind("fail: ", 0) == 0);
+}
