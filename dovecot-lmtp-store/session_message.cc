@@ -84,7 +84,7 @@ void LmtpSession::store() {
   Transaction& transaction = *transaction_;
   if (const auto& refusal = transaction.intake.refusal()) {
     const Message& message = *transaction.message;
-    log::warning("message id={} queue_id={} from=<{}> refused: {} {}", message.id, message.queue_id,
+    log::warning("message id={} queue={} from=<{}> refused: {} {}", message.id, message.queue_id,
                  printable(message.sender), refusal->code, refusal->text);
     for (Addressee& addressee : transaction.addressees) {
       addressee.reply = Reply{refusal->code, refusal->enhanced, about(addressee.address, refusal->text)};

@@ -27,7 +27,7 @@ Reply hand_over_logged(const std::string& socket, const std::string& hostname, c
   const auto ms = std::chrono::duration_cast<milliseconds>(SteadyClock::now() - begin).count();
   const Reply& reply = result.reply;
   const std::string line =
-      fmt::format("hand-over id={} queue_id={} from=<{}> to=<{}> size={} ms={} result={}", message.id, message.queue_id,
+      fmt::format("hand-over id={} queue={} from=<{}> to=<{}> size={} ms={} result={}", message.id, message.queue_id,
                   printable(message.sender), printable(address), message.sizes.size(), ms, reply.code);
   if (result.trouble.empty()) {
     log::info("{}: {} {}", line, reply.enhanced, printable(reply.text));

@@ -72,14 +72,29 @@ def _installed(name, programs):
         return file.read().replace("/usr/lib/vmailkit", programs)
 
 
+# Its LMTP server, which only those tests need.
+_LMTP = """\
+protocols = imap pop3 lmtp
+hostname = mail.vmailkit.test
+service lmtp {{
+  unix_listener {socket} {{
+    mode = 0666
+  }}
+}}
+protocol lmtp {{
+  postmaster_address = postmaster@vmailkit.test
+}}
+"""
+
+
 class Dovecot:
     """A Dovecot of its own on 127.0.0.1, imap_port and pop3_port with STARTTLS.
 
-    auth is the text of its passdb and userdb blocks, which say where the mail of a user is; uid owns the mail. name tells
-    several of them apart.
+    auth is the text of its passdb and userdb blocks, which say where the mail of a user is; uid owns the mail. lmtp is
+    text for a LMTP server at lmtp_socket, which is not there without. name tells several of them apart.
     """
 
-    def __init__(self, folder, uid, auth, name="dovecot"):
+    def __init__(self, folder, uid, auth, name="dovecot", lmtp=None):
         self.path = folder.make(name)
         self.run = folder.make(name + "/run")
         folder.make(name + "/state")
@@ -96,6 +111,9 @@ class Dovecot:
             imap=self.imap_port,
             pop3=self.pop3_port,
         )
+        self.lmtp_socket = os.path.join(self.path, "lmtp")
+        if lmtp is not None:
+            text += _LMTP.format(socket=self.lmtp_socket) + lmtp
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(text + auth)
 

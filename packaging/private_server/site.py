@@ -17,7 +17,7 @@ class Site:
     tutorial is the text of an existing database, as SQL: it is loaded, upgraded and given its grants instead of a new
     one. dovecot is the snippet that wires Dovecot, of packaging/dovecot. settings and credentials_peers are Suite's;
     postfix_settings are lines of main.cf, postfix_services of master.cf; default_transport is where Postfix sends what
-    is not for us.
+    is not for us. sieve is text for Dovecot's LMTP server, to which users with a Sieve script are then handed over.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Site:
         postfix_settings="",
         postfix_services="",
         default_transport=NO_MAIL_LEAVES,
+        sieve=None,
     ):
         self.folder = TemporaryFolder()
         try:
@@ -43,8 +44,13 @@ class Site:
             )
             hosts = ["unix:" + self.database.socket]
             postfix = (self.postfix.queue, self.postfix.owner)
+            settings = dict(settings or {})
+            if sieve is not None:
+                lmtp = os.path.join(self.folder.path, "dovecot/lmtp")
+                settings["store"] = {**settings.get("store", {}), "sieve_socket": lmtp}
+                sieve = sieve.replace("SMTP_PORT", str(self.postfix.smtp_port))
             self.suite = Suite(build, self.folder, hosts, *postfix, settings, credentials_peers)
-            self.dovecot = Dovecot(self.folder, MAIL_UID, self.dovecot_wiring(dovecot))
+            self.dovecot = Dovecot(self.folder, MAIL_UID, self.dovecot_wiring(dovecot), lmtp=sieve)
         except BaseException:
             self.folder.remove()
             raise

@@ -45,6 +45,11 @@ class Daemon:
         held.listen(512)
         self._sockets.append((name, held))
 
+    def listen_tcp(self, name, port):
+        """The same on 127.0.0.1."""
+        held = socket.create_server(("127.0.0.1", port))
+        self._sockets.append((name, held))
+
     def start(self):
         """Returns when it serves. Who connects before waits in the socket's queue."""
         seen = os.path.getsize(self.log) if os.path.exists(self.log) else 0
