@@ -69,3 +69,29 @@ TEST_CASE("sizes of quotas") {
   CHECK_FALSE(parse_size("1.5G"));
   CHECK_FALSE(parse_size("99999999999T"));
 }
+
+TEST_CASE("quotas are bytes, messages or both") {
+  using vmail::QuotaLimits;
+  const std::pair<const char*, QuotaLimits> cases[] = {
+      {"5G", {5368709120U, 0}},
+      {"0", {}},
+      {"none", {}},
+      {"512", {512, 0}},
+      {"5K 10 messages", {5120, 10}},
+      {"10 messages", {0, 10}},
+      {"none 10 messages", {0, 10}},
+      {"0 0 messages", {}},
+      {" 5K  10  messages ", {5120, 10}},
+      {"1048576T", {std::uint64_t{1} << 60, 0}},
+  };
+  for (const auto& [text, limits] : cases) {
+    CAPTURE(text);
+    CHECK(parse_quota(text) == limits);
+  }
+  for (const char* text :
+       {"", " ", "5 G", "5G 10", "10 message", "messages", "x messages", "5G x messages", "-1", "5G 10 messages more",
+        "5G 5G 10 messages", "1048577T", "1152921504606846977 messages", "5G\n10 messages"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_quota(text));
+  }
+}

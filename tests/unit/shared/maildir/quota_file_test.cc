@@ -19,14 +19,21 @@ std::string why_not(std::string_view text) {
   return why;
 }
 
+std::optional<Usage> usage_of(const std::optional<QuotaFile>& file) {
+  return file ? std::optional(file->usage) : std::nullopt;
+}
+
 std::optional<Usage> parsed(std::string_view text) {
   std::string why;
-  return parse_quota_file(text, why);
+  return usage_of(parse_quota_file(text, why));
 }
 
 std::optional<Usage> read_in(const test::TempDir& folder) {
   const UniqueFd fd(::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY));
-  return read_quota_file(fd.get());
+  std::string why;
+  const auto file = read_quota_file(fd.get(), why);
+  CHECK((!file || file->changed > 0));
+  return usage_of(file);
 }
 
 }  // namespace
@@ -54,6 +61,27 @@ TEST_CASE("a text that is no maildirsize is none, and says why") {
   CHECK(why_not("1000S\n100 2\n-101 -1\n") == "its sums are below zero");
   CHECK(why_not("1000S\n100 2\n-1 -3\n") == "its sums are below zero");
   CHECK(why_not("1000S\n" + std::string(kMaxQuotaFile, '1')) == "it is longer than 65536 bytes");
+}
+
+TEST_CASE("its first line has the limits") {
+  const auto limits = [](const std::string& line) {
+    std::string why;
+    return parse_quota_file(line + "\n1 1\n", why)->limits;
+  };
+  CHECK(limits("1000S,20C") == QuotaLimits{1000, 20});
+  CHECK(limits("20C,1000S") == QuotaLimits{1000, 20});
+  CHECK(limits("1000S") == QuotaLimits{1000, 0});
+  CHECK(limits("20C") == QuotaLimits{0, 20});
+  CHECK(limits("0S") == QuotaLimits{});
+  CHECK(limits("") == QuotaLimits{});
+  CHECK(limits("1000S,7X,S,-1C") == QuotaLimits{1000, 0});
+}
+
+TEST_CASE("it is written as Dovecot does") {
+  CHECK(format_quota_file({1000, 20}, {5, 1}) == "1000S,20C\n5 1\n");
+  CHECK(format_quota_file({1000, 0}, {5, 1}) == "1000S\n5 1\n");
+  CHECK(format_quota_file({0, 20}, {5, 1}) == "20C\n5 1\n");
+  CHECK(format_quota_file({}, {0, 0}) == "0S\n0 0\n");
 }
 
 TEST_CASE("no sum of lines overflows") {
