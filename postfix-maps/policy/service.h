@@ -7,7 +7,6 @@
 
 #include "postfix-maps/policy/decision.h"
 #include "postfix-maps/policy/limits.h"
-#include "postfix-maps/policy/notifier.h"
 #include "postfix-maps/policy/usage_client.h"
 #include "shared/base/clock.h"
 #include "shared/config/settings.h"
@@ -17,6 +16,7 @@
 #include "shared/directory/usage_journal.h"
 #include "shared/runtime/loop.h"
 #include "shared/runtime/metrics.h"
+#include "shared/runtime/notifier.h"
 
 namespace vmail::policy {
 

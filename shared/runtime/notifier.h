@@ -1,4 +1,4 @@
-// Tells administrators and users what the policy server has done, by mail: over SMTP to the local Postfix, since no
+// Tells administrators and users what a daemon has done or seen, by mail: over SMTP to the local Postfix, since no
 // program is run here. Loop thread only.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "shared/base/clock.h"
 #include "shared/runtime/loop.h"
 
-namespace vmail::policy {
+namespace vmail {
 
 class Notifier {
  public:
@@ -49,4 +49,4 @@ class Notifier {
   bool stopped_ = false;
 };
 
-}  // namespace vmail::policy
+}  // namespace vmail

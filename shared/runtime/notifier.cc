@@ -1,4 +1,4 @@
-#include "postfix-maps/policy/notifier.h"
+#include "shared/runtime/notifier.h"
 
 #include <time.h>
 
@@ -14,7 +14,7 @@
 #include "shared/base/text.h"
 #include "shared/runtime/log.h"
 
-namespace vmail::policy {
+namespace vmail {
 namespace {
 
 constexpr Duration kDeadline = std::chrono::seconds(60);  // of a conversation
@@ -154,7 +154,7 @@ void Notifier::send(const std::vector<std::string>& to, const std::string& subje
   std::copy_if(to.begin(), to.end(), std::back_inserter(mail.to), is_plain);
   if (mail.to.empty() || stopped_) return;
   if (waiting_.size() >= kMaxWaiting) {
-    log::warning("policy notification=dropped: {} wait already for {}", waiting_.size(), smtp_);
+    log::warning("notification=dropped: {} wait already for {}", waiting_.size(), smtp_);
     return;
   }
   mail.until = clock_.now() + kGiveUp;
@@ -183,10 +183,10 @@ void Notifier::ended(const std::string& failure) {
     return next();
   }
   if (waiting_.front().until <= clock_.now()) {
-    log::warning("policy notification=dropped smtp={}: {}", smtp_, failure);
+    log::warning("notification=dropped smtp={}: {}", smtp_, failure);
     waiting_.pop_front();
   } else {
-    log::warning("policy notification=later smtp={}: {}", smtp_, failure);
+    log::warning("notification=later smtp={}: {}", smtp_, failure);
   }
   again_.start(kAgain, [this] { next(); });
 }
@@ -197,4 +197,4 @@ void Notifier::stop() {
   if (conversation_) std::exchange(conversation_, nullptr)->forget();
 }
 
-}  // namespace vmail::policy
+}  // namespace vmail

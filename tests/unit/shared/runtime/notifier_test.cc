@@ -1,5 +1,5 @@
 // Notifications to an SMTP server of the test's own, on the same loop.
-#include "postfix-maps/policy/notifier.h"
+#include "shared/runtime/notifier.h"
 
 #include <asio/ip/tcp.hpp>
 #include <asio/read_until.hpp>
@@ -79,7 +79,7 @@ TEST_CASE("a notification goes out over SMTP, to the addresses that it can go to
   Loop loop;
   test::ManualClock clock;
   Server server(loop);
-  policy::Notifier notifier(loop, clock, server.address(), "host.test");
+  Notifier notifier(loop, clock, server.address(), "host.test");
   notifier.send({"admin@d.org", "a b@d.org", "x\r\nRCPT TO:<y@z>", "u@d.org"}, "Subject", "one\n.two\n");
   notifier.send({"none"}, "Subject", "text\n");
   notifier.send({"second@d.org"}, "Subject", "text\n");
@@ -99,10 +99,10 @@ TEST_CASE("a notification that is not taken waits, and what is too much is dropp
   test::ManualClock clock;
   Server server(loop);
   server.rcpt_reply = "451 later\r\n";
-  policy::Notifier notifier(loop, clock, server.address(), "host.test");
-  for (std::size_t i = 0; i < policy::Notifier::kMaxWaiting + 5; ++i) notifier.send({"u@d.org"}, "Subject", "text\n");
+  Notifier notifier(loop, clock, server.address(), "host.test");
+  for (std::size_t i = 0; i < Notifier::kMaxWaiting + 5; ++i) notifier.send({"u@d.org"}, "Subject", "text\n");
   REQUIRE(eventually(loop, [&] { return server.seen.find("RCPT") != std::string::npos; }));
-  CHECK(notifier.waiting() == policy::Notifier::kMaxWaiting);
+  CHECK(notifier.waiting() == Notifier::kMaxWaiting);
   notifier.stop();
   loop.run_ready();
 }
@@ -111,7 +111,7 @@ TEST_CASE("nobody who listens, and no address at all") {
   Loop loop;
   test::ManualClock clock;
   for (const char* smtp : {"127.0.0.1:1", "nonsense:25"}) {
-    policy::Notifier notifier(loop, clock, smtp, "host.test");
+    Notifier notifier(loop, clock, smtp, "host.test");
     notifier.send({"u@d.org"}, "Subject", "text\n");
     for (int i = 0; i < 20; ++i) loop.run_ready();
     CHECK(notifier.waiting() == 1);
