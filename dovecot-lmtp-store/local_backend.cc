@@ -10,12 +10,13 @@
 namespace vmail::store {
 
 LocalBackend::LocalBackend(Loop& loop, Recipients& recipients, Delivery& delivery, MailboxJobs& disk,
-                           Duplicates& duplicates, HandOver* hand_over)
+                           Duplicates& duplicates, QuotaWarnings& warnings, HandOver* hand_over)
     : loop_(loop),
       recipients_(recipients),
       delivery_(delivery),
       disk_(disk),
       duplicates_(duplicates),
+      warnings_(warnings),
       hand_over_(hand_over) {}
 
 void LocalBackend::recipient(std::string address, std::uint64_t size, Recipients::Done done) {
@@ -36,7 +37,10 @@ void LocalBackend::deliver(std::shared_ptr<const Message> message, std::shared_p
   const std::string& path = recipient->path;
   run(
       path, [this, message = std::move(message), recipient] { return delivery_.deliver(*message, *recipient); },
-      std::move(done));
+      [this, recipient, done = std::move(done)](Stored stored) mutable {
+        if (stored.usage) warnings_.changed(*recipient, *stored.usage);
+        done(std::move(stored));
+      });
 }
 
 void LocalBackend::hand_over(std::shared_ptr<const Message> message, std::shared_ptr<const Recipient> recipient,

@@ -9,6 +9,7 @@
 #include "dovecot-lmtp-store/duplicates.h"
 #include "dovecot-lmtp-store/hand_over/hand_over.h"
 #include "dovecot-lmtp-store/mailbox_jobs.h"
+#include "dovecot-lmtp-store/quota_warnings.h"
 #include "shared/runtime/loop.h"
 
 namespace vmail::store {
@@ -18,7 +19,7 @@ class LocalBackend final : public Backend {
  public:
   // `hand_over` is nullptr where nobody has a script.
   LocalBackend(Loop& loop, Recipients& recipients, Delivery& delivery, MailboxJobs& disk, Duplicates& duplicates,
-               HandOver* hand_over);
+               QuotaWarnings& warnings, HandOver* hand_over);
 
   void recipient(std::string address, std::uint64_t size, Recipients::Done done) override;
   void spool(std::shared_ptr<Message> message, std::string bytes, Done done) override;
@@ -36,6 +37,7 @@ class LocalBackend final : public Backend {
   Delivery& delivery_;
   MailboxJobs& disk_;
   Duplicates& duplicates_;
+  QuotaWarnings& warnings_;
   HandOver* const hand_over_;
 };
 

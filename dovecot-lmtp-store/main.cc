@@ -113,12 +113,13 @@ class StoreService final : public daemon::Service {
         // question of usage.
         disk_("disk", settings.store.disk_threads, settings.store.max_connections * 16 + kUsageConnections),
         jobs_(loop, disk_),
+        notifier_(loop, clock_, settings.policy.notify_smtp, hostname(settings)),
         recipients_(loop, clock_, directory_, jobs_, quota_, settings, layout(settings),
                     [this](std::uint64_t size) { return delivery_.ready(size); }),
         hand_over_(settings.store.sieve_socket.empty()
                        ? nullptr
                        : std::make_unique<store::HandOver>(loop, settings.store.sieve_socket, hostname(settings))),
-        backend_(loop, recipients_, delivery_, jobs_, duplicates_, hand_over_.get()),
+        backend_(loop, recipients_, delivery_, jobs_, duplicates_, warnings_, hand_over_.get()),
         usages_(loop, disk_, usage_reader_, settings.mailboxes.base, layout(settings)) {
     check_user(settings);
     reload_sessions(settings);
@@ -149,6 +150,7 @@ class StoreService final : public daemon::Service {
     config::Settings known = settings;
     known.store.sieve_socket = settings_.store.sieve_socket;
     recipients_.reload(known, layout(settings));
+    warnings_.reload(settings.store.quota_warnings);
     usages_.reload(layout(settings));
     delivery_.reload(store::filing_from(settings));
     if (settings.mailboxes.base != settings_.mailboxes.base) {
@@ -199,6 +201,7 @@ class StoreService final : public daemon::Service {
   void stop() override {
     directory_.stop();
     if (hand_over_) hand_over_->stop();
+    notifier_.stop();
     disk_.stop();
   }
 
@@ -233,6 +236,8 @@ class StoreService final : public daemon::Service {
   store::Delivery delivery_;
   WorkerPool disk_;
   store::MailboxJobs jobs_;
+  Notifier notifier_;
+  store::QuotaWarnings warnings_{notifier_, settings_.store.quota_warnings};
   store::Recipients recipients_;
   std::unique_ptr<store::HandOver> hand_over_;
   store::LocalBackend backend_;

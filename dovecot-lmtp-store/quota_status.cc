@@ -1,5 +1,6 @@
 #include "dovecot-lmtp-store/quota_status.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 

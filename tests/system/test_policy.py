@@ -187,7 +187,8 @@ class Room(unittest.TestCase):
                     self.assertIn("4.2.2", answer[1])
 
     def test_with_the_size_of_the_message(self):
-        for size, code in ((5000, 250), (6000, 452)):
+        # Up to 16 KiB more, while it is not full: so that a warning about it has room.
+        for size, code in ((20000, 250), (22000, 452)):
             with self.subTest(size), smtp(site) as client:
                 self.assertEqual(client.mail("somebody@elsewhere.test", [f"SIZE={size}"])[0], 250)
                 self.assertEqual(client.rcpt("free@example.test")[0], code)
