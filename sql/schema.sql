@@ -88,8 +88,9 @@ CREATE TABLE IF NOT EXISTS vmailkit_feed (
   PRIMARY KEY (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_bin;
 
--- Rules about an address or a domain: its transport, who may send as it, copies, relays, other names, limits. A name has
--- as many values as there are rows. The kinds are those that `vmailctl` has commands for.
+-- Rules about an address or a domain: its transport, who may send as it, copies, relays, other names, limits, quotas and
+-- the states of mailboxes. A name has as many values as there are rows. The kinds are those that `vmailctl` has commands
+-- for.
 CREATE TABLE IF NOT EXISTS virtual_rules (
   id int NOT NULL AUTO_INCREMENT,
   kind varchar(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

@@ -82,6 +82,21 @@ int app_password_revoke(const App& app, const std::string& address, const std::s
 int user_lock(const App& app, const std::string& address, bool hold);
 int user_unlock(const App& app, const std::string& address);
 
+// state_commands.cc. `name`: a user, or @DOMAIN for those that have no state of their own. `state`: on, no-login,
+// no-mail, hold or off; empty: it is only shown.
+int user_state(const App& app, const std::string& name, const std::string& state);
+
+// mailbox_commands.cc: the Maildirs of users, on this host. The exit status of the first is 1 when something is wrong
+// and was not repaired.
+struct WhichMailboxes {
+  std::string address;
+  std::string domain;
+  bool all = false;
+};
+int mailbox_check(const App& app, const WhichMailboxes& which, bool repair);
+int mailbox_usage(const App& app, const WhichMailboxes& which);
+int mailbox_path(const App& app, const std::string& address);
+
 // auth_commands.cc. The password is asked for, or is the first line of standard input. `from`: an IP address.
 int auth_test(const App& app, const std::string& address, const std::string& service, const std::string& from);
 

@@ -2,13 +2,12 @@
 
 #include <sysexits.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 
 #include "shared/base/text.h"
 #include "shared/config/config.h"
 #include "sql/vmailctl/app.h"
-#include "sql/vmailctl/cli_arguments.h"
+#include "sql/vmailctl/cli_parts.h"
 #include "sql/vmailctl/failure.h"
 #include "sql/vmailctl/health.h"
 #include "sql/vmailctl/rule_objects.h"
@@ -24,13 +23,6 @@ const std::map<std::string, MailFate> kFates = {
 std::optional<MailFate> fate_of(const Arguments& arguments) {
   if (arguments.fate.empty()) return std::nullopt;
   return kFates.at(arguments.fate);
-}
-
-// A sub-command that leaves `command` behind when it is named.
-CLI::App* add(CLI::App& parent, Arguments& arguments, const char* name, const char* help, Command command) {
-  CLI::App* sub = parent.add_subcommand(name, help);
-  sub->callback([&arguments, command = std::move(command)] { arguments.command = command; });
-  return sub;
 }
 
 void add_fate(CLI::App* sub, Arguments& arguments) {
@@ -368,6 +360,12 @@ int run_command(const Arguments& arguments, Output& output) {
 
 }  // namespace
 
+CLI::App* add(CLI::App& parent, Arguments& arguments, const char* name, const char* help, Command command) {
+  CLI::App* sub = parent.add_subcommand(name, help);
+  sub->callback([&arguments, command = std::move(command)] { arguments.command = command; });
+  return sub;
+}
+
 int run(int argc, char** argv) {
   CLI::App program("vmailctl: domains, users, aliases, rules, schema and daemons of vmailkit", "vmailctl");
   Arguments arguments;
@@ -384,6 +382,7 @@ int run(int argc, char** argv) {
   add_extra_domains(program, arguments, DomainKind::Alias, "alias-domain", "Domains with the addresses of another");
   add_extra_domains(program, arguments, DomainKind::Relay, "relay-domain", "Domains whose mail is passed on");
   for (const auto& object : rule_objects()) add_rules(program, arguments, object);
+  add_mailboxes(program, arguments);
   add_limits(program, arguments);
   add_throttle(program, arguments);
   add_daemons(program, arguments);

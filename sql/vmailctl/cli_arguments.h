@@ -27,6 +27,7 @@ struct Arguments {
   std::string yes_or_no;
   AccessChange access;
   AppPasswordWish wish;
+  WhichMailboxes which;
   Command command;
   bool needs_settings = true;
 };

@@ -15,6 +15,7 @@
 #include "sql/vmailctl/keys.h"
 #include "sql/vmailctl/mail_queue.h"
 #include "sql/vmailctl/refusal.h"
+#include "sql/vmailctl/states.h"
 
 namespace vmail::sql {
 namespace {
@@ -57,10 +58,8 @@ class Work {
         result_["database"] = "no such user";
         return failed(fmt::format("database: there is no user {}; is it spelled right?", address_));
       }
-      const mysql::Value row[] = {lock_ ? "0" : "1", user->id};
-      connection_->query("UPDATE virtual_users SET enable = ? WHERE id = ?", row);
-      result_["database"] = lock_ ? "disabled" : "enabled";
-      done(lock_ ? "database: the user is disabled: no login, no new mail" : "database: the user is enabled");
+      RuleTable rules(*connection_);
+      rules.exists() ? change_state(rules, *user) : change_enable(*user);
     } catch (const mysql::Error& error) {
       connection_.reset();
       catalog_.reset();
@@ -117,6 +116,30 @@ class Work {
   }
 
  private:
+  // Its mail goes on.
+  void change_state(RuleTable& rules, const User& user) {
+    if (lock_) {
+      forbid_login(rules, address_);
+    } else {
+      allow_login(rules, address_);
+    }
+    const auto states = states_of(rules, address_);
+    const bool barred = std::find(states.begin(), states.end(), "no-login") != states.end();
+    result_["database"] = barred ? "no-login" : user.enabled ? "on" : "off";
+    if (lock_) return done("database: the user is without login; new mail is stored");
+    if (barred) return failed(fmt::format("database: its domain has no login: vmailctl user state {} on", address_));
+    if (!user.enabled) return failed(fmt::format("database: the user is off: vmailctl user state {} on", address_));
+    done("database: the user may log in");
+  }
+
+  // An older schema has no states.
+  void change_enable(const User& user) {
+    const mysql::Value row[] = {lock_ ? "0" : "1", user.id};
+    connection_->query("UPDATE virtual_users SET enable = ? WHERE id = ?", row);
+    result_["database"] = lock_ ? "off" : "on";
+    done(lock_ ? "database: the user is disabled: no login, no new mail" : "database: the user is enabled");
+  }
+
   std::vector<Daemon> installed() const {
     try {
       return daemons_of(app_.settings);

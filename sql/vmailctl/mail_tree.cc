@@ -107,6 +107,14 @@ bool MailTree::exists(const Address& address) {
   return true;
 }
 
+UniqueFd MailTree::open(const Address& address) {
+  const UniqueFd base = open_base();
+  maildir::Fault fault;
+  UniqueFd mailbox = maildir::open_mailbox(files_, base.get(), relative(address), fault);
+  if (!mailbox && fault.error != ENOENT) fail(fault.error, path(address), "cannot be opened");
+  return mailbox;
+}
+
 void MailTree::prepare_archive() {
   const std::string& archive = settings_.admin.archive;
   const UniqueFd base = open_base();

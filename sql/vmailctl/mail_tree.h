@@ -24,6 +24,9 @@ class MailTree {
   // Refusal when it cannot be known: no base folder (a volume that is not mounted?), no permission.
   bool exists(const Address& address);
 
+  // Its open folder; no descriptor when there is none. Refusal as with exists().
+  UniqueFd open(const Address& address);
+
   // Makes the archive folder if need be, and refuses where a move could not work: called before anything is changed.
   void prepare_archive();
   // Moves the tree and returns where to. Never replaces anything.

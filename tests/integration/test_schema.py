@@ -386,8 +386,8 @@ class Grants(SqlTestCase):
                 expected["virtual_domains"].add("app_passwords_only")
                 expected["virtual_users"] |= LOGIN_COLUMNS
                 expected["virtual_app_passwords"] = APP_PASSWORD_COLUMNS
+            expected["virtual_rules"] = {"id", "kind", "name", "value", "enable"}
             if section == "maps":
-                expected["virtual_rules"] = {"id", "kind", "name", "value", "enable"}
                 expected["vmailkit_usage"] = {"subject", "measure", "period", "slot", "writer", "amount", "ends"}
                 expected["vmailkit_held"] = {"host", "queue_id", "login", "held_at"}
             for table, column in sorted(self.columns()):

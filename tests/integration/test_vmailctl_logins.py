@@ -226,21 +226,36 @@ class Lock(Case):
 
     def test_lock_and_unlock_in_the_database(self):
         shown = self.json("user", "lock", "Lisi@MyDomain.com")
-        self.assertEqual((shown["address"], shown["locked"], shown["database"]), (LISI, True, "disabled"))
+        self.assertEqual((shown["address"], shown["locked"], shown["database"]), (LISI, True, "no-login"))
         self.assertEqual(shown["sessions"], "ended")
-        self.assertEqual(self.column("enable"), "0")
-        self.assertEqual(self.doveadm(), [f"auth cache flush -- {LISI}", f"kick -- {LISI}"])
-        self.assertIn("database: the user is disabled", self.ok("user", "lock", LISI))
-        self.assertIn("database: the user is enabled", self.ok("user", "unlock", LISI))
+        self.assertEqual(self.states(), [[LISI, "no-login"]])
         self.assertEqual(self.column("enable"), "1")
-        self.assertEqual(self.column("enable", WANG), "1")
+        self.assertEqual(self.doveadm(), [f"auth cache flush -- {LISI}", f"kick -- {LISI}"])
+        self.assertIn("database: the user is without login; new mail is stored", self.ok("user", "lock", LISI))
+        self.assertIn("database: the user may log in", self.ok("user", "unlock", LISI))
+        self.assertEqual(self.states(), [])
+
+    def test_a_lock_keeps_what_else_holds(self):
+        self.ok("user", "state", "@mydomain.com", "hold")
+        self.ok("user", "lock", LISI)
+        self.assertEqual(self.states(), [["@mydomain.com", "hold"], [LISI, "hold"], [LISI, "no-login"]])
+        self.ok("user", "unlock", LISI)
+        self.assertEqual(self.json("user", "state", LISI)["states"], ["hold"])
+        self.ok("user", "state", "@mydomain.com", "no-login")
+        self.ok("user", "state", LISI, "off")
+        done = self.admin.run("user", "unlock", LISI)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"its domain has no login: vmailctl user state lisi@mydomain.com on", done.stderr)
+
+    def states(self):
+        return self.admin.sql("SELECT name, value FROM virtual_rules WHERE kind = 'state' ORDER BY name, value")
 
     def test_what_fails_is_said_and_keeps_nothing_from_being_done(self):
         self.set_doveadm('echo "Fatal: no such command" >&2; exit 64')
         done = self.admin.run("user", "lock", LISI)
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"doveadm kick: Fatal: no such command", done.stderr)
-        self.assertEqual(self.column("enable"), "0")
+        self.assertEqual(self.states(), [[LISI, "no-login"]])
         self.set_doveadm("exit 0")
         done = self.admin.run("user", "lock", "nobody@mydomain.com")
         self.assertEqual(done.returncode, 1)
@@ -257,7 +272,45 @@ class Lock(Case):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"run this again when it can be reached", done.stderr)
         self.assertIn(f"kick -- {LISI}", self.doveadm())
-        self.assertEqual(self.column("enable"), "1")
+        self.assertEqual(self.states(), [])
+
+
+class State(Case):
+    def state(self, name=LISI):
+        shown = self.json("user", "state", name)
+        return shown["state"], shown["enabled"]
+
+    def test_states(self):
+        self.assertEqual(self.state(), ("on", True))
+        for state in ("no-login", "no-mail", "hold"):
+            self.assertIn(f"User {LISI} is {state}.", self.ok("user", "state", LISI, state))
+            self.assertEqual(self.state(), (state, True))
+        self.ok("user", "state", LISI, "off")
+        self.assertEqual((self.state(), self.column("enable")), (("off", False), "0"))
+        self.ok("user", "state", LISI, "on")
+        self.assertEqual((self.state(), self.column("enable")), (("on", True), "1"))
+        self.assertEqual(self.admin.sql("SELECT * FROM virtual_rules"), [])
+        self.assertIn(f"auth cache flush -- {LISI}", self.doveadm())
+
+    def test_of_a_domain(self):
+        self.ok("user", "state", "@MyDomain.com", "no-mail")
+        self.assertEqual((self.state("@mydomain.com"), self.state()), (("no-mail", True),) * 2)
+        self.ok("user", "state", LISI, "on")
+        self.assertEqual((self.state(), self.state(WANG)), (("on", True), ("no-mail", True)))
+        self.ok("user", "state", "@mydomain.com", "on")
+        self.assertEqual(self.state(WANG), ("on", True))
+
+    def test_refused(self):
+        self.refused("user", "state", "nobody@mydomain.com", because="there is no user nobody@mydomain.com")
+        self.refused("user", "state", "@nowhere.test", because="there is no domain nowhere.test")
+        self.refused("user", "state", LISI, "asleep", because="asleep", status=64)
+        hint = self.refused("user", "state", "@mydomain.com", "off", because="is switched off as a whole")
+        self.assertIn("vmailctl domain disable mydomain.com", hint)
+
+    def test_it_goes_with_the_user(self):
+        self.ok("user", "state", LISI, "hold")
+        self.ok("user", "remove", LISI, "--mail", "keep")
+        self.assertEqual(self.admin.sql("SELECT * FROM virtual_rules"), [])
 
 
 class AuthTest(Case):

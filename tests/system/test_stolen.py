@@ -69,7 +69,7 @@ class Stolen(unittest.TestCase):
             status, shown = vmailctl("user", "lock", THIEF)
             self.assertEqual(status, 0, shown)
             self.assertEqual({daemon["told"] for daemon in shown["daemons"]}, {True})
-            self.assertEqual((shown["database"], shown["sessions"]), ("disabled", "ended"))
+            self.assertEqual((shown["database"], shown["sessions"]), ("no-login", "ended"))
             self.assertEqual([mail["sender"] for mail in shown["queue"]], [THIEF])
             self.assertNotEqual(shown["queue"][0]["queue"], "hold")
             with self.assertRaises((imaplib.IMAP4.abort, OSError)):
@@ -86,7 +86,7 @@ class Stolen(unittest.TestCase):
         self.assertIn(queue_id, held)
 
         status, shown = vmailctl("user", "unlock", THIEF)
-        self.assertEqual((status, shown["database"]), (0, "enabled"))
+        self.assertEqual((status, shown["database"]), (0, "on"))
         self.assertTrue(imap_login(THIEF))
         status, shown = vmailctl("limits", "release", THIEF)
         self.assertEqual(shown["released"], [queue_id])
