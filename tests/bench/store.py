@@ -13,6 +13,7 @@ from private_server.suite import MAIL_UID
 from report import ROUNDS, interleave
 
 SIZE = Size(users=2_000, domains=20)
+PATH_MESSAGES = 1_000
 KIB = 1024
 
 _DOVECOT = """\
@@ -284,6 +285,7 @@ def path(labs, report):
             "virtual_alias_maps": maps["aliases"],
             "virtual_transport": transport,
             "smtpd_sasl_auth_enable": "no",
+            "local_recipient_maps": "",
         }
         for line in ("relay_domains", "transport_maps", "sender_bcc_maps", "recipient_bcc_maps", "sender_canonical_maps"):
             settings[line] = ""
@@ -294,14 +296,13 @@ def path(labs, report):
             raise ServerError(done.stderr)
         lab.postfix.reload()
         time.sleep(1)
-        messages = 1000
         base = one.ours if who == "vmailkit" else one.theirs
         start = time.monotonic()
-        one.tool("mail_load", f"smtp:{lab.postfix.smtp_port}", 20, messages, 1, 2 * KIB, lines=one.addresses)
+        one.tool("mail_load", f"smtp:{lab.postfix.smtp_port}", 20, PATH_MESSAGES, 1, 2 * KIB, lines=one.addresses)
         wait_until(lambda: not queued(lab.postfix.queue), 120, "an empty queue", 0.02)
-        rate = messages / (time.monotonic() - start)
+        rate = PATH_MESSAGES / (time.monotonic() - start)
         latencies[who].append(percentile(list(ages(base, one.addresses)), 0.99) * 1000)
-        one.clear(base, messages)
+        one.clear(base, PATH_MESSAGES)
         return rate
 
     for who in wirings:
