@@ -19,6 +19,19 @@ bool is_no_folder(int error) {
   return error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
 
+// People write user+lists for their folder Lists. In "&...-" of modified UTF-7 case means something.
+bool is_same_name(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  bool shifted = false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const bool same = shifted ? a[i] == b[i] : equal_ignoring_ascii_case(a.substr(i, 1), b.substr(i, 1));
+    if (!same) return false;
+    if (a[i] == '&') shifted = true;
+    if (a[i] == '-') shifted = false;
+  }
+  return true;
+}
+
 std::vector<std::string> folders_of(maildir::Files& files, int mailbox) {
   std::vector<std::string> names, folders;
   files.list(mailbox, names);
@@ -100,8 +113,7 @@ std::optional<std::string> choose_folder(maildir::Files& files, int base, const 
   if (!mailbox) return may_make ? *name : "";
   const auto folders = folders_of(files, mailbox.get());
   for (const std::string& folder : folders) {
-    // People write user+lists for their folder Lists. Case means something in modified UTF-7.
-    if (name->find('&') != std::string::npos || !equal_ignoring_ascii_case(folder, *name)) continue;
+    if (!is_same_name(folder, *name)) continue;
     if (maildir::open_mailbox(files, mailbox.get(), folder + "/new", fault)) return folder;
   }
   return may_make && folders.size() < kMostFolders ? *name : "";

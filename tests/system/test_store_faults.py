@@ -126,6 +126,41 @@ class Faults(unittest.TestCase):
             shutil.rmtree(volume)
 
 
+class Redelivery(unittest.TestCase):
+    """A client that tells its queue ids and loses a connection sends the message again."""
+
+    def send(self, queue_id, text, confirm=False, address=ANNA):
+        """The reply, in a session of its own that ends without another command, or with one."""
+        with store.connect() as client:
+            client.greet()
+            self.assertEqual(client.command(f"XFORWARD IDENT={queue_id}")[:3], "250")
+            (reply,) = client.deliver([address], text)
+            self.assertEqual(reply[:9], "250 2.0.0", reply)
+            if confirm:
+                client.command("RSET")
+        return reply
+
+    def stored(self, action):
+        before = len(store.stored(ANNA))
+        action()
+        return len(store.stored(ANNA)) - before
+
+    def test_lost_reply(self):
+        replies = []
+        self.assertEqual(self.stored(lambda: replies.append(self.send("4ABC", TEXT))), 1)
+        self.assertEqual(self.stored(lambda: replies.append(self.send("4ABC", TEXT))), 0)
+        self.assertEqual(replies[0], replies[1])
+        self.assertIn("result=duplicate", store.log().splitlines()[-1])
+        # Not the same: the queue id of another message, another message, another spelling of the recipient.
+        self.assertEqual(self.stored(lambda: self.send("4ABD", TEXT)), 1)
+        self.assertEqual(self.stored(lambda: self.send("4ABC", TEXT + b"more\n")), 1)
+        self.assertEqual(self.stored(lambda: self.send("4ABC", TEXT, address="anna+x@faults.test")), 1)
+
+    def test_reply_that_was_read(self):
+        self.assertEqual(self.stored(lambda: self.send("4ABE", TEXT, confirm=True)), 1)
+        self.assertEqual(self.stored(lambda: self.send("4ABE", TEXT)), 1)
+
+
 class Protocol(unittest.TestCase):
     """What the unit tests cannot see: the real directory behind RCPT."""
 

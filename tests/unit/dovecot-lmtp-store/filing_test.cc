@@ -91,6 +91,8 @@ TEST_CASE("user+detail goes into the folder of that name, when it is there") {
   CHECK(store.file_for("lists.debian") == ".Lists.Debian");
   CHECK(store.file_for("Lists/Debian") == ".Lists.Debian");
   CHECK(store.file_for("Entwürfe") == ".Entw&APw-rfe");
+  CHECK(store.file_for("entwürfe") == ".Entw&APw-rfe");
+  CHECK(store.file_for("entwärfe") == "");
   for (const char* detail : {"other", "..", "../wang", "INBOX", "inbox", "a..b", ""}) {
     CAPTURE(detail);
     CHECK(store.file_for(detail) == "");
