@@ -123,6 +123,11 @@ void VerifySession::credentials(Request&& request) {
   if (known) credentials_known(*asked, *known);
 }
 
+// Who does could do nothing with a hash.
+bool VerifySession::wants_keys(const Request& request) const {
+  return scope_ == Scope::Keys || request.scheme == "SCRAM-SHA-256";
+}
+
 // Whoever gets the keys to check by decides alone, so all that can be known before decides here. Networks can be
 // checked there too: allow_nets goes with the answer.
 std::optional<std::string> VerifySession::why_withheld(const Request& request,
@@ -131,6 +136,7 @@ std::optional<std::string> VerifySession::why_withheld(const Request& request,
       services_.locked.contains(request.user) || services_.locked.contains(credentials.mailbox.address());
   if (locked) return "the login is locked on this host";
   if (credentials.app_passwords_only) return "app passwords only";
+  if (wants_keys(request) && credentials.scram.empty()) return "no keys are stored for SCRAM";
   directory::Access access = credentials.access;
   if (request.remote_ip.empty()) access.networks.clear();
   const auto denial = why_denied(access, request.service, request.remote_ip, services_.clock.wall(), "this account");
@@ -150,15 +156,8 @@ void VerifySession::credentials_known(const Request& request, const Outcome<dire
     withheld = " reason=" + *why;
   } else {
     const auto& found = credentials.value();
-    // Whoever asks for keys could do nothing with a hash.
-    const bool keys = scope_ == Scope::Keys || request.scheme == "SCRAM-SHA-256";
-    if (keys && found.scram.empty()) {
-      log::info("credentials user={} peer={} result=failed reason=no keys are stored for SCRAM",
-                printable(request.user), channel_.peer().address);
-      return answer(reply_to(Outcome<Account>::not_found()).view());
-    }
-    hash = keys ? Secret("{SCRAM-SHA-256}" + found.scram.text())
-                : password::with_scheme(found.hash.view(), services_.logins.limits());
+    hash = wants_keys(request) ? Secret("{SCRAM-SHA-256}" + found.scram.text())
+                               : password::with_scheme(found.hash.view(), services_.logins.limits());
     account = hash.empty() ? Outcome<Account>::temp_fail("the stored hash cannot be used")
                            : services_.accounts.account(found.mailbox);
     networks = found.access.networks;

@@ -37,6 +37,7 @@ class VerifySession final : public LineSession {
   void userdb_known(const std::string& user, const Outcome<directory::Mailbox>& mailbox);
   void listed(const Outcome<directory::MailboxPage>& page);
   void credentials_known(const Request& request, const Outcome<directory::Credentials>& credentials);
+  bool wants_keys(const Request& request) const;
   std::optional<std::string> why_withheld(const Request& request, const directory::Credentials& credentials) const;
 
   const Services& services_;
