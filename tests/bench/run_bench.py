@@ -25,7 +25,8 @@ import policy
 import report
 from lab import Lab
 
-BENCHMARKS = {**logins.BENCHMARKS, **logins_dovecot.BENCHMARKS, **maps.BENCHMARKS, **maps_million.BENCHMARKS, **policy.BENCHMARKS}
+_MODULES = (logins, logins_dovecot, maps, maps_million, policy)
+BENCHMARKS = {name: run for module in _MODULES for name, run in module.BENCHMARKS.items()}
 
 
 class Labs:
