@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 
+#include "dovecot-auth/wire/sasl_keys.h"
 #include "shared/base/base64.h"
 #include "shared/base/seeded_hash.h"
 #include "shared/password/scram.h"
@@ -14,8 +15,7 @@ namespace vmail::auth::sasl {
 namespace {
 
 constexpr const char* kName = "SCRAM-SHA-256";
-constexpr const char* kPlugin = "vmailkit";         // ours, that supplies the keys
-constexpr const char* kProperty = "*authPassword";  // where plugins/scram.c of libsasl2 looks for them
+constexpr const char* kPlugin = "vmailkit";  // ours, that supplies the keys
 
 // The keys of the exchange that libsasl2 is at work on, in its own form.
 const std::string* present_keys = nullptr;
@@ -30,7 +30,7 @@ class PresentKeys {
 
 int look_up(void*, sasl_server_params_t* params, unsigned flags, const char*, unsigned) {
   if ((flags & SASL_AUXPROP_AUTHZID) != 0 || present_keys == nullptr) return SASL_OK;
-  return params->utils->prop_set(params->propctx, kProperty, present_keys->data(),
+  return params->utils->prop_set(params->propctx, sasl_keys::kProperty, present_keys->data(),
                                  static_cast<int>(present_keys->size()));
 }
 
@@ -100,12 +100,11 @@ const Library& library() {
   return library;
 }
 
-// "iterations,salt,StoredKey,ServerKey" as libsasl2 has it: SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey.
 std::string to_property(const Secret& stored) {
   std::string property;
-  property.reserve(std::strlen(kName) + 1 + stored.view().size());
-  property.append(kName).append("$").append(stored.view());
-  for (const char separator : {':', '$', ':'}) property[property.find(',')] = separator;
+  property.reserve(std::strlen(sasl_keys::kPrefix) + stored.view().size());
+  property.append(sasl_keys::kPrefix).append(stored.view());
+  sasl_keys::convert(property.data());
   return property;
 }
 

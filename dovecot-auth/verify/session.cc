@@ -111,54 +111,67 @@ void VerifySession::listed(const Outcome<directory::MailboxPage>& page) {
 }
 
 void VerifySession::credentials(Request&& request) {
-  const auto asked = std::make_shared<const Request>(std::move(request));
+  ask_credentials(std::make_shared<const Request>(std::move(request)), directory::Freshness::Cached);
+}
+
+void VerifySession::ask_credentials(const Asked& asked, directory::Freshness freshness) {
   const auto known = services_.questions.credentials(
-      asked->user, directory::Freshness::Cached,
-      [this, weak = weak_from_this(), asked](const Outcome<directory::Credentials>& later) {
+      asked->user, freshness,
+      [this, weak = weak_from_this(), asked, freshness](const Outcome<directory::Credentials>& later) {
         if (const auto self = weak.lock()) {
-          credentials_known(*asked, later);
+          credentials_known(asked, freshness, later);
           proceed();
         }
       });
-  if (known) credentials_known(*asked, *known);
+  if (known) credentials_known(asked, freshness, *known);
+}
+
+// Who does could do nothing with a hash.
+bool VerifySession::wants_keys(const Request& request) const {
+  return scope_ == Scope::Keys || request.scheme == "SCRAM-SHA-256";
 }
 
 // Whoever gets the keys to check by decides alone, so all that can be known before decides here. Networks can be
 // checked there too: allow_nets goes with the answer.
-std::optional<std::string> VerifySession::why_withheld(const Request& request,
-                                                       const directory::Credentials& credentials) const {
+std::optional<Denial> VerifySession::why_withheld(const Request& request,
+                                                  const directory::Credentials& credentials) const {
   const bool locked =
       services_.locked.contains(request.user) || services_.locked.contains(credentials.mailbox.address());
-  if (locked) return "the login is locked on this host";
-  if (credentials.app_passwords_only) return "app passwords only";
+  if (locked) return Denial{Cause::Locked, "the login is locked on this host"};
+  if (credentials.app_passwords_only) return Denial{Cause::AppPasswordOnly, "app passwords only"};
+  if (wants_keys(request) && credentials.scram.empty()) {
+    return Denial{Cause::WrongPassword, "no keys are stored for SCRAM"};
+  }
   directory::Access access = credentials.access;
   if (request.remote_ip.empty()) access.networks.clear();
-  const auto denial = why_denied(access, request.service, request.remote_ip, services_.clock.wall(), "this account");
-  if (!denial) return std::nullopt;
-  return denial->reason;
+  return why_denied(access, request.service, request.remote_ip, services_.clock.wall(), "this account");
+}
+
+void VerifySession::credentials_known(const Asked& asked, directory::Freshness freshness,
+                                      const Outcome<directory::Credentials>& credentials) {
+  const auto withheld = credentials.is_found() ? why_withheld(*asked, credentials.value()) : std::optional<Denial>();
+  const bool refused = withheld || (!credentials.is_found() && !credentials.is_temp_fail());
+  const bool locked = withheld && withheld->cause == Cause::Locked;  // known on this host, whatever the database says
+  // Nobody is refused because of what was remembered.
+  if (refused && !locked && freshness == directory::Freshness::Cached)
+    return ask_credentials(asked, directory::Freshness::FreshForRefusal);
+  give_credentials(*asked, credentials, withheld);
 }
 
 // That a hash has left the daemon is worth a line each time.
-void VerifySession::credentials_known(const Request& request, const Outcome<directory::Credentials>& credentials) {
+void VerifySession::give_credentials(const Request& request, const Outcome<directory::Credentials>& credentials,
+                                     const std::optional<Denial>& withheld) {
   auto account = Outcome<Account>::not_found();
   Secret hash;
   std::string networks;
-  std::string withheld;
   if (!credentials.is_found()) {
     account = Outcome<Account>::without_value(credentials);
-  } else if (const auto why = why_withheld(request, credentials.value())) {
-    withheld = " reason=" + *why;
-  } else {
+  } else if (withheld && withheld->cause == Cause::BadData) {
+    account = Outcome<Account>::temp_fail(withheld->reason);
+  } else if (!withheld) {
     const auto& found = credentials.value();
-    // Whoever asks for keys could do nothing with a hash.
-    const bool keys = scope_ == Scope::Keys || request.scheme == "SCRAM-SHA-256";
-    if (keys && found.scram.empty()) {
-      log::info("credentials user={} peer={} result=failed reason=no keys are stored for SCRAM",
-                printable(request.user), channel_.peer().address);
-      return answer(reply_to(Outcome<Account>::not_found()).view());
-    }
-    hash = keys ? Secret("{SCRAM-SHA-256}" + found.scram.text())
-                : password::with_scheme(found.hash.view(), services_.logins.limits());
+    hash = wants_keys(request) ? Secret("{SCRAM-SHA-256}" + found.scram.text())
+                               : password::with_scheme(found.hash.view(), services_.logins.limits());
     account = hash.empty() ? Outcome<Account>::temp_fail("the stored hash cannot be used")
                            : services_.accounts.account(found.mailbox);
     networks = found.access.networks;
@@ -169,7 +182,7 @@ void VerifySession::credentials_known(const Request& request, const Outcome<dire
                  channel_.peer().address, account.reason());
   } else {
     log::info("credentials user={} peer={} result={}{}", printable(request.user), channel_.peer().address,
-              account.is_found() ? "ok" : "failed", withheld);
+              account.is_found() ? "ok" : "failed", withheld ? " reason=" + withheld->reason : "");
   }
   answer(reply_to(account, hash.view(), networks).view());
 }

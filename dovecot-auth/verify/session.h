@@ -1,6 +1,7 @@
 // One connection to the verify or the credentials socket: one request at a time, each answered before the next is read.
 #pragma once
 
+#include "dovecot-auth/access.h"
 #include "dovecot-auth/accounts.h"
 #include "dovecot-auth/line_session.h"
 #include "dovecot-auth/login.h"
@@ -36,8 +37,14 @@ class VerifySession final : public LineSession {
   void credentials(Request&& request);
   void userdb_known(const std::string& user, const Outcome<directory::Mailbox>& mailbox);
   void listed(const Outcome<directory::MailboxPage>& page);
-  void credentials_known(const Request& request, const Outcome<directory::Credentials>& credentials);
-  std::optional<std::string> why_withheld(const Request& request, const directory::Credentials& credentials) const;
+  using Asked = std::shared_ptr<const Request>;
+  void ask_credentials(const Asked& asked, directory::Freshness freshness);
+  void credentials_known(const Asked& asked, directory::Freshness freshness,
+                         const Outcome<directory::Credentials>& credentials);
+  void give_credentials(const Request& request, const Outcome<directory::Credentials>& credentials,
+                        const std::optional<Denial>& withheld);
+  bool wants_keys(const Request& request) const;
+  std::optional<Denial> why_withheld(const Request& request, const directory::Credentials& credentials) const;
 
   const Services& services_;
   const Scope scope_;

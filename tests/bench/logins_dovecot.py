@@ -5,6 +5,7 @@ Dovecot is asked where its imap-login would ask it, at its socket auth-client: t
 """
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -73,15 +74,19 @@ def _blocks(lab):
         first += BLOCK
 
 
+def _rates(sockets, users):
+    """Logins a second at each socket, of what `users` has next for it; the first time counts for none."""
+    runs = {name: lambda name=name: log_in(sockets[name], next(users[name])) for name in sockets}
+    for run in runs.values():
+        run()
+    return interleave(runs)
+
+
 def lua_distinct(labs, report):
     """Users who log in for the first time, through Dovecot and the Lua script."""
     lab = auth_lab(labs)
     with served(lab), _dovecots(lab, {"lua": wiring(lab.suite, LUA), "sql": _passdb_sql(lab)}) as sockets:
-        blocks = {name: _blocks(lab) for name in sockets}
-        runs = {name: lambda name=name: log_in(sockets[name], next(blocks[name])) for name in sockets}
-        for run in runs.values():
-            run()
-        rates = interleave(runs)
+        rates = _rates(sockets, {name: _blocks(lab) for name in sockets})
     kind, goal = which_engine()
     case = f"distinct users, Dovecot 2.3 and Lua, {CLIENTS} connections, {kind}"
     report.add(case, "logins/s", rates["lua"], (">=", 1.6) if goal == 1.8 else None, "passdb sql", rates["sql"])
@@ -93,11 +98,7 @@ def checkpassword(labs, report):
     theirs = [program("checkpassword_sql"), lab.database.socket, "reader", READER_PASSWORD, "mailserver", "/tmp"]
     sql = _PASSDB_CHECKPASSWORD.format(command=" ".join(theirs))
     with served(lab), _dovecots(lab, {"ours": wiring(lab.suite, CHECKPASSWORD), "sql": sql}) as sockets:
-        blocks = {name: _blocks(lab) for name in sockets}
-        runs = {name: lambda name=name: log_in(sockets[name], next(blocks[name])) for name in sockets}
-        for run in runs.values():
-            run()
-        rates = interleave(runs)
+        rates = _rates(sockets, {name: _blocks(lab) for name in sockets})
     case = f"distinct users, checkpassword, {CLIENTS} connections"
     report.add(case, "logins/s", rates["ours"], (">=", 1.5), "one that asks MySQL", rates["sql"])
 
@@ -113,10 +114,7 @@ def lua_repeated(labs, report):
         "sql, workers": sql + "auth_cache_verify_password_with_worker = yes\n",
     }
     with served(lab), _dovecots(lab, wirings) as sockets:
-        runs = {name: lambda name=name: log_in(sockets[name], users) for name in sockets}
-        for run in runs.values():
-            run()
-        rates = interleave(runs)
+        rates = _rates(sockets, {name: itertools.repeat(users) for name in sockets})
     case = f"200 users again and again, Dovecot 2.3 and Lua, {CLIENTS} connections"
     report.add(case, "logins/s", rates["lua"], (">=", 12), "passdb sql, auth_cache_size=10M", rates["sql"])
     peer = "passdb sql, auth_cache and its workers"

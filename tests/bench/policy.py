@@ -23,7 +23,8 @@ def messages(labs, report):
     ports = {"maps alone": lab.postfix.smtp_port, "with policy": free_port()}
     inet = f"127.0.0.1:{ports['with policy']}"
     # Nobody logs in, and no vmail-authd is there to be asked how; the proxymap of this Postfix serves mysql: alone.
-    settings = ["virtual_transport=discard:", "local_recipient_maps=", "smtpd_sasl_auth_enable=no", f"vmailkit_policy={SERVICE}"]
+    settings = ["virtual_transport=discard:", "local_recipient_maps=", "smtpd_sasl_auth_enable=no"]
+    settings.append(f"vmailkit_policy={SERVICE}")
     _postconf(lab, "-e", *settings)
     _postconf(lab, "-M", f"{inet}/inet={inet} inet n - y - - smtpd")
     for name, value in (

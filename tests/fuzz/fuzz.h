@@ -86,6 +86,17 @@ bool feed_pieces(std::string_view bytes, std::size_t step, Feed feed) {
   return false;
 }
 
+// The same of a Decoder that is done with one request: the event that it ends with, NeedMore when it does not.
+template <class Decoder>
+auto feed_decoder(Decoder& decoder, std::string_view bytes, std::size_t step) {
+  auto event = Decoder::Event::NeedMore;
+  feed_pieces(bytes, step, [&](std::string_view piece) {
+    event = decoder.feed(piece);
+    return event != Decoder::Event::NeedMore;
+  });
+  return event;
+}
+
 // What a Decoder with events NeedMore, Request and Malformed makes of pieces of that size: see(request) of each
 // request, and why there are no more.
 template <class Decoder, class See>

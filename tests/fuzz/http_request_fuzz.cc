@@ -19,12 +19,8 @@ namespace {
 
 std::string decode(std::string_view bytes, std::size_t step) {
   Decoder decoder;
-  auto event = Decoder::Event::NeedMore;
-  const bool ended = vmail::fuzz::feed_pieces(bytes, step, [&](std::string_view piece) {
-    event = decoder.feed(piece);
-    return event != Decoder::Event::NeedMore;
-  });
-  if (!ended) {
+  const auto event = vmail::fuzz::feed_decoder(decoder, bytes, step);
+  if (event == Decoder::Event::NeedMore) {
     reached_half.hit();
     return {};
   }

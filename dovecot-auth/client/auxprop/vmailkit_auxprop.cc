@@ -13,6 +13,7 @@
 #include "dovecot-auth/client/answer.h"
 #include "dovecot-auth/client/ask.h"
 #include "dovecot-auth/verify/protocol.h"
+#include "dovecot-auth/wire/sasl_keys.h"
 #include "dovecot-auth/wire/tabs.h"
 
 using namespace vmail::auth;
@@ -21,8 +22,6 @@ namespace {
 
 constexpr long long kDeadlineMs = 8000;  // Postfix's clients wait longer, the daemon answers sooner
 constexpr const char* kDefaultSocket = "/run/vmailkit/auth/keys";
-// The star: of the user who logs in (saslplug.h).
-constexpr const char* kKeys = "*authPassword";
 
 const char* option(const sasl_utils_t* utils, const char* name, const char* otherwise) {
   const char* value = nullptr;
@@ -37,22 +36,16 @@ void put_address(tabs::Writer& writer, const char* address_and_port) {
   if (end != nullptr) writer.field("rip", address_and_port, static_cast<size_t>(end - address_and_port));
 }
 
-// Dovecot's "iterations,salt,StoredKey,ServerKey" as libsasl2 has it:
-// SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey. False when it is none, or there is no room.
+// Dovecot's form, {SCRAM-SHA-256} and the keys, as libsasl2 has it. False when it is none, or there is no room.
 bool to_property(const char* keys, char* property, size_t capacity) {
   constexpr const char* kScheme = "{SCRAM-SHA-256}";
-  const size_t scheme = strlen(kScheme), size = strlen(keys);
-  if (strncmp(keys, kScheme, scheme) != 0 || size >= capacity) return false;
-  // The braces are gone and one character has come: it is no longer than it was.
-  memcpy(property, "SCRAM-SHA-256$", scheme - 1);
-  char* rest = property + scheme - 1;
-  memcpy(rest, keys + scheme, size - scheme + 1);
-  for (const char* separator = ":$:"; *separator != '\0'; ++separator) {
-    char* comma = strchr(rest, ',');
-    if (comma == nullptr) return false;
-    *comma = *separator;
-  }
-  return true;
+  if (strncmp(keys, kScheme, strlen(kScheme)) != 0) return false;
+  keys += strlen(kScheme);
+  const size_t prefix = strlen(sasl_keys::kPrefix);
+  if (prefix + strlen(keys) >= capacity) return false;
+  strcpy(property, sasl_keys::kPrefix);
+  strcpy(property + prefix, keys);
+  return sasl_keys::convert(property + prefix);
 }
 
 int fail(const sasl_utils_t* utils, const char* what, const char* why) {
@@ -83,19 +76,17 @@ int fetch(sasl_server_params_t* params, const char* user, unsigned size, char* p
   const auto answer = client::read_answer(reply, static_cast<size_t>(length), fields, protocol::kMaxFields);
   if (answer.status == client::Answer::No) return SASL_NOUSER;
   if (answer.status != client::Answer::Ok) return fail(utils, "temporary failure", answer.reason);
-  int result = SASL_NOUSER;
+  bool good = false, elsewhere = false;
   for (size_t i = 1; i < answer.fields; ++i) {
     if (const char* keys = tabs::value_of(fields[i], "password")) {
-      if (to_property(keys, property, protocol::kMaxLine)) result = SASL_OK;
+      good = to_property(keys, property, protocol::kMaxLine);
     }
-  }
-  for (size_t i = 1; i < answer.fields; ++i) {
     // Where the client is the daemon was not told, so that it has left the networks to whoever asked.
     const char* networks = tabs::value_of(fields[i], "allow_nets");
-    if (networks != nullptr && *networks != '\0' && params->ipremoteport == nullptr) result = SASL_NOUSER;
+    if (networks != nullptr && *networks != '\0' && params->ipremoteport == nullptr) elsewhere = true;
   }
   explicit_bzero(reply, sizeof reply);
-  return result;
+  return good && !elsewhere ? SASL_OK : SASL_NOUSER;
 }
 
 int look_up(void*, sasl_server_params_t* params, unsigned flags, const char* user, unsigned size) {
@@ -104,10 +95,11 @@ int look_up(void*, sasl_server_params_t* params, unsigned flags, const char* use
   const sasl_utils_t* utils = params->utils;
   const propval* wanted = utils->prop_get(params->propctx);
   for (; wanted != nullptr && wanted->name != nullptr; ++wanted) {
-    if (strcmp(wanted->name, kKeys) != 0 || (wanted->values != nullptr && wanted->values[0] != nullptr)) continue;
+    if (strcmp(wanted->name, sasl_keys::kProperty) != 0 || (wanted->values != nullptr && wanted->values[0] != nullptr))
+      continue;
     char property[protocol::kMaxLine];
     int result = fetch(params, user, size, property);
-    if (result == SASL_OK) result = utils->prop_set(params->propctx, kKeys, property, -1);
+    if (result == SASL_OK) result = utils->prop_set(params->propctx, sasl_keys::kProperty, property, -1);
     explicit_bzero(property, sizeof property);
     return result;
   }

@@ -160,6 +160,12 @@ TEST_CASE("verify session: a hash is withheld from a login that may not be") {
   CHECK(ask("keys", "") == "NO\n");
   f.backend.locked().answer_control({{"command", "unlock"}, {"address", "keys@mydomain.com"}});
   CHECK(ask("keys", "scheme=SCRAM-SHA-256").find("\tpassword={SCRAM-SHA-256}4096,salt,key,key\n") != std::string::npos);
+  // What cannot be read refuses nobody; and nobody is refused by what was remembered.
+  add("odd", [](auto& credentials) { credentials.access.networks = "192.0.2.0/99"; });
+  CHECK(ask("odd", "rip=192.0.2.1").substr(0, 5) == "TEMP\t");
+  const auto fresh = f.backend.asked_fresh();
+  CHECK(ask("gone", "") == "NO\n");
+  CHECK(f.backend.asked_fresh() == fresh + 1);
   CHECK(ask("pop", "service=pop3\tscheme=SCRAM-SHA-256") == "NO\n");
   CHECK(ask("keys", "scheme=SCRAM-SHA-1").find("\tpassword={SHA512-CRYPT}$6$") != std::string::npos);
 }
