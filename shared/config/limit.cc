@@ -50,17 +50,17 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
 
 std::optional<QuotaLimits> parse_quota(std::string_view text) {
   constexpr std::uint64_t kMost = std::uint64_t{1} << 60;
-  auto words = words_of(text);
+  auto parts = words(text);
   QuotaLimits limits;
-  if (words.size() >= 2 && words.back() == "messages") {
-    const auto messages = parse_number(words[words.size() - 2]);
+  if (parts.size() >= 2 && parts.back() == "messages") {
+    const auto messages = parse_number(parts[parts.size() - 2]);
     if (!messages || *messages > kMost) return std::nullopt;
     limits.messages = *messages;
-    words.resize(words.size() - 2);
-    if (words.empty()) return limits;
+    parts.resize(parts.size() - 2);
+    if (parts.empty()) return limits;
   }
-  if (words.size() != 1) return std::nullopt;
-  const auto bytes = words[0] == "none" ? 0 : parse_size(words[0]);
+  if (parts.size() != 1) return std::nullopt;
+  const auto bytes = parts[0] == "none" ? 0 : parse_size(parts[0]);
   if (!bytes || *bytes > kMost) return std::nullopt;
   limits.bytes = *bytes;
   return limits;
