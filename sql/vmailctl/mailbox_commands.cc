@@ -199,7 +199,9 @@ int mailbox_usage(const App& app, const WhichMailboxes& which) {
     if (usage) {
       row["bytes"] = usage->bytes;
       row["messages"] = usage->messages;
+      row["percent"] = percent(*usage, limits);
     } else {
+      row["percent"] = nullptr;
       row["error"] = path ? fault.where + ": " + std::strerror(fault.error) : "no folder can have that name";
       progress.clear();
       app.output.note(fmt::format("{}: {}", printable(box.name), row["error"].get<std::string>()));
@@ -207,7 +209,6 @@ int mailbox_usage(const App& app, const WhichMailboxes& which) {
     }
     row["quota_bytes"] = limit_or_null(limits.bytes);
     row["quota_messages"] = limit_or_null(limits.messages);
-    row["percent"] = usage ? percent(*usage, limits) : Json();
     rows.push_back(std::move(row));
   }
   progress.clear();
