@@ -99,6 +99,7 @@ TEST_CASE("a service that does not answer is a failure with a reason") {
   Service silent;
   silent.ask(1);
   silent.serve("");
+  silent.settle();
   fails(silent, "ended without an answer");
   Service wordy;
   wordy.ask(1);

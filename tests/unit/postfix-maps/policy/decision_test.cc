@@ -199,7 +199,7 @@ TEST_CASE("a full mailbox is refused, and an alias when none of its targets has 
   CHECK(refused(f.from_outside("a@d.org"), full));
   CHECK(refused(f.from("v@d.org", "v@d.org", "u@d.org"), full));
   CHECK(f.from_outside("both@d.org") == "DUNNO");
-  CHECK(f.from_outside("list@d.org") == "DUNNO");  // one target is elsewhere
+  CHECK(f.from_outside("list@d.org") == "DUNNO");                     // one target is elsewhere
   CHECK(f.from_outside("v@d.org", "x@far.org", "16908") == "DUNNO");  // with the grace
   CHECK(refused(f.from_outside("v@d.org", "x@far.org", "16909"), full));
   f.usage.bytes["v@d.org"] = 2000;

@@ -32,7 +32,7 @@ struct Change {
   void operator()(std::vector<std::string>* field) const {
     field->clear();
     for (const char* candidate : {"10.1.2.0/24", "2001:db8::/32", "unix:/tmp/a \"quoted\" \\ path", "unix:/b",
-                                  "recipients 5/1h", "x@example.org"}) {
+                                  "recipients 5/1h", "x@example.org", "80%"}) {
       if (!setting.check || setting.check(candidate).empty()) field->push_back(candidate);
     }
   }

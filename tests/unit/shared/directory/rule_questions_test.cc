@@ -210,7 +210,7 @@ TEST_CASE("states of mailboxes while the database is away") {
   f.tables->down = true;
   f.clock.advance(std::chrono::hours(2));
   CHECK(settled(f, mailbox(f, "v@d.org")) == "v@d.org");
-  CHECK(settled(f, mailbox(f, "u@d.org")) == "disabled");
+  CHECK(settled(f, mailbox(f, "u@d.org")) == "disabled !");
   // No refusal for good of what was read so long ago.
   CHECK(settled(f, mailbox(f, "u@d.org", Freshness::FreshForRefusal)).rfind("fail: ", 0) == 0);
 }
