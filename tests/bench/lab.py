@@ -123,8 +123,18 @@ class Lab:
                 """,
                 "mailserver",
             )
+        # Rules, which the maps beside the mailboxes and aliases answer from.
+        for kind, name, value in (
+            ("transport", "CONCAT('route', seq, '.test')", "'smtp:[192.0.2.1]'"),
+            ("recipient-access", "CONCAT('blocked', seq, '.test')", "'REJECT'"),
+            ("send-as", f"CONCAT('user', seq, '@domain', seq % {size.domains}, '.test')", "'user0@domain0.test'"),
+        ):
+            self.database.query(
+                f"INSERT INTO virtual_rules (kind, name, value) SELECT '{kind}', {name}, {value} FROM seq_1_to_1000",
+                "mailserver",
+            )
         # What the triggers noted is no news to a daemon that starts now; the optimizer knows what there is.
-        self.database.query("ANALYZE TABLE virtual_domains, virtual_users, virtual_aliases", "mailserver")
+        self.database.query("ANALYZE TABLE virtual_domains, virtual_users, virtual_aliases, virtual_rules", "mailserver")
         return self
 
     def stop(self):

@@ -1,6 +1,7 @@
 """Dovecot 2.4 of Debian 13 through the Lua script: the same script and the same module as on 2.3. Dovecot runs in the
 root, without a network; the database and vmail-authd run outside, and their sockets are to be seen inside."""
 
+import json
 import os
 import re
 import unittest
@@ -10,10 +11,11 @@ import roots
 from private_server import Site
 from private_server.dovecot import LUA_2_4
 from private_server.suite import MAIL_UID
-from site_tests import BUILD
+from site_tests import BUILD, send
 
 PASSWORD = "correct horse battery"
 DOMAIN = "example.test"
+LIMIT = 300 * 1024
 
 _CONFIG = """\
 dovecot_config_version = 2.4.0
@@ -30,6 +32,13 @@ auth_failure_delay = 0
 first_valid_uid = {uid}
 mail_driver = maildir
 mail_path = ~/
+mail_plugins {{
+  quota = yes
+}}
+quota "User quota" {{
+  driver = maildir
+  storage_size = {limit}B
+}}
 """
 
 
@@ -60,7 +69,7 @@ class Dovecot24(unittest.TestCase):
             site.folder.make("dovecot24/" + name)
         cls.config = os.path.join(path, "dovecot.conf")
         with open(cls.config, "w", encoding="utf-8") as file:
-            file.write(_CONFIG.format(path=path, uid=MAIL_UID) + site.dovecot_wiring(LUA_2_4))
+            file.write(_CONFIG.format(path=path, uid=MAIL_UID, limit=LIMIT) + site.dovecot_wiring(LUA_2_4))
         os.chown(site.suite.verify, -1, gid)
 
     def inside(self, command):
@@ -111,6 +120,33 @@ class Dovecot24(unittest.TestCase):
         status, text = self.doveadm("auth", "lookup", f"anna@{DOMAIN}")
         self.assertEqual(status, 0, text)
         self.assertIn(f"passdb: anna@{DOMAIN}", text)
+
+    def test_mailboxes(self):
+        """What the store has filed is read back as it was sent, and both count it alike."""
+        user = f"anna@{DOMAIN}"
+        self.site.suite.control("quota", "add", user, str(LIMIT))
+        bodies = ["plain\n", "\n", "x" * 900 + "\n", ".dots\n..\n"]
+        for number, body in enumerate(bodies):
+            send(self.site, [user], f"bytes{number}", body=body.replace("\n", "\r\n"))
+            self.site.wait_for_message(user, f"bytes{number}")
+        for number, body in enumerate(bodies):
+            status, text = self.doveadm("-f", "tab", "fetch", "-u", user, "body", "subject", f"bytes{number}")
+            self.assertEqual(status, 0, text)
+            self.assertEqual(text.split("\n", 1)[1].split("\n\n")[0].rstrip("\n"), body.rstrip("\n"))
+        self.assert_same_quota(user)
+        self.assertEqual(self.doveadm("expunge", "-u", user, "mailbox", "INBOX", "subject", "bytes2")[0], 0)
+        self.assert_same_quota(user)
+        send(self.site, [user], "one more", body="A line of text.\r\n" * 100)
+        self.site.wait_for_message(user, "one more")
+        self.assert_same_quota(user)
+
+    def assert_same_quota(self, user):
+        status, text = self.doveadm("-f", "tab", "quota", "get", "-u", user)
+        self.assertEqual(status, 0, text)
+        figures = dict(re.findall(r"\t(STORAGE|MESSAGE)\t(\d+)", text))
+        [ours] = json.loads(self.site.suite.control("--json", "mailbox", "usage", user))
+        kibibytes = -(-ours["bytes"] // 1024)
+        self.assertEqual((int(figures["STORAGE"]), int(figures["MESSAGE"])), (kibibytes, ours["messages"]))
 
     def test_trouble_is_temporary(self):
         self.site.database.freeze()
