@@ -19,12 +19,13 @@ IpAddress mapped(const in_addr& v4) {
   return bytes;
 }
 
-bool matches(const IpAddress& address, const IpAddress& network, unsigned bits) {
+bool matches(const IpAddress& address, const IpNetwork& network) {
+  const unsigned bits = network.bits;
   const std::size_t whole = bits / 8;
-  if (std::memcmp(address.data(), network.data(), whole) != 0) return false;
+  if (std::memcmp(address.data(), network.bytes.data(), whole) != 0) return false;
   if (bits % 8 == 0) return true;
   const unsigned mask = 0xffu << (8 - bits % 8) & 0xffu;
-  return ((address[whole] ^ network[whole]) & mask) == 0;
+  return ((address[whole] ^ network.bytes[whole]) & mask) == 0;
 }
 
 std::optional<IpAddress> parse(const std::string& text) {
@@ -35,6 +36,27 @@ std::optional<IpAddress> parse(const std::string& text) {
   IpAddress bytes{};
   std::memcpy(bytes.data(), &v6, bytes.size());
   return bytes;
+}
+
+std::optional<IpNetwork> parse_network(const std::string& text, std::string& why) {
+  const auto slash = text.find('/');
+  const std::string address = text.substr(0, slash);
+  const auto bytes = parse(address);
+  if (!bytes) {
+    why = "is not a network such as 10.0.0.0/8 or 2001:db8::/32";
+    return std::nullopt;
+  }
+  const unsigned width = address.find(':') == std::string::npos ? 32 : 128;
+  unsigned bits = width;
+  if (slash != std::string::npos) {
+    const auto number = parse_number(std::string_view(text).substr(slash + 1));
+    if (!number || *number > width) {
+      why = "must end in the length of the prefix, a number from 0 to " + std::to_string(width);
+      return std::nullopt;
+    }
+    bits = static_cast<unsigned>(*number);
+  }
+  return IpNetwork{*bytes, bits + (128 - width)};
 }
 
 }  // namespace
@@ -59,6 +81,12 @@ std::string ip_text(const IpAddress& address) {
   return text;
 }
 
+std::string why_no_network(const std::string& text) {
+  std::string why;
+  parse_network(text, why);
+  return why;
+}
+
 Networks::Networks(const std::vector<std::string>& texts) {
   for (const auto& text : texts) add(text);
   if (texts.empty()) {
@@ -69,25 +97,10 @@ Networks::Networks(const std::vector<std::string>& texts) {
 }
 
 void Networks::add(const std::string& text) {
-  const auto slash = text.find('/');
-  const std::string address = text.substr(0, slash);
-  const auto bytes = parse(address);
-  if (!bytes) {
-    throw std::invalid_argument("\"" + printable(text) + "\" is not a network such as 10.0.0.0/8 or 2001:db8::/32");
-  }
-  Network network{*bytes, 0};
-  const unsigned width = address.find(':') == std::string::npos ? 32 : 128;
-  std::uint64_t bits = width;
-  if (slash != std::string::npos) {
-    const auto number = parse_number(std::string_view(text).substr(slash + 1));
-    if (!number || *number > width) {
-      throw std::invalid_argument("\"" + printable(text) + "\": the prefix is a number from 0 to " +
-                                  std::to_string(width));
-    }
-    bits = *number;
-  }
-  network.bits = static_cast<unsigned>(bits) + (128 - width);
-  networks_.push_back(network);
+  std::string why;
+  const auto network = parse_network(text, why);
+  if (!network) throw std::invalid_argument('"' + printable(text) + "\" " + why);
+  networks_.push_back(*network);
 }
 
 bool Networks::contains(const sockaddr_storage& address) const {
@@ -104,7 +117,7 @@ bool Networks::contains(const sockaddr_storage& address) const {
 
 bool Networks::contains(const IpAddress& address) const {
   return std::any_of(networks_.begin(), networks_.end(),
-                     [&](const Network& network) { return matches(address, network.bytes, network.bits); });
+                     [&](const IpNetwork& network) { return matches(address, network); });
 }
 
 }  // namespace vmail

@@ -13,11 +13,18 @@
 namespace vmail {
 
 using IpAddress = std::array<std::uint8_t, 16>;  // IPv4 as ::ffff:a.b.c.d
+struct IpNetwork {
+  IpAddress bytes;
+  unsigned bits;  // of the sixteen bytes
+};
 // Without brackets and port; the zone of a link-local address ("%eth0") is passed over.
 std::optional<IpAddress> parse_ip(std::string_view text);
 bool is_ipv4(const IpAddress& address);
 // As it is usually written, an IPv4 address without its prefix.
 std::string ip_text(const IpAddress& address);
+
+// In words, to stand behind the text itself; empty: it is one.
+std::string why_no_network(const std::string& text);
 
 class Networks {
  public:
@@ -28,13 +35,9 @@ class Networks {
   bool is_loopback_only() const { return loopback_only_; }
 
  private:
-  struct Network {
-    IpAddress bytes;
-    unsigned bits;
-  };
   void add(const std::string& text);
 
-  std::vector<Network> networks_;
+  std::vector<IpNetwork> networks_;
   bool loopback_only_ = false;
 };
 

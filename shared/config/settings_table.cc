@@ -1,7 +1,5 @@
 #include "shared/config/settings_table.h"
 
-#include <stdexcept>
-
 #include "shared/base/address.h"
 #include "shared/base/networks.h"
 #include "shared/base/text.h"
@@ -40,15 +38,6 @@ std::string check_loopback(const std::string& text) {
   const std::string host = text.substr(5, text.rfind(':') - 5);
   if (host == "[::1]" || host.rfind("127.", 0) == 0) return {};
   return "must be for this host alone: \"unix:/PATH\", \"inet:127.0.0.1:PORT\" or \"inet:[::1]:PORT\"";
-}
-
-std::string check_network(const std::string& text) {
-  try {
-    Networks({text});
-    return {};
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
 }
 
 std::string check_template(const std::string& text) {
@@ -148,7 +137,7 @@ void add_listener(std::vector<Setting>& table, std::string_view name, Section Se
   add("networks",
       "Networks that TCP peers may come from, such as \"10.0.0.0/8\". Empty: this host alone, and only loopback "
       "addresses may be listened on.",
-      &Section::networks, check_network);
+      &Section::networks, why_no_network);
   table.push_back({name, "max_connections", "Connections served at the same time; further ones are closed at once.",
                    at([section](Settings & s) -> auto& { return (s.*section).max_connections; }), 1, 100000});
 }
@@ -387,7 +376,7 @@ std::vector<Setting> make_table() {
        0,
        0,
        {},
-       check_network});
+       why_no_network});
 
   add({"log",
        "target",
@@ -584,7 +573,7 @@ std::vector<Setting> make_table() {
        0,
        0,
        {},
-       check_network});
+       why_no_network});
   add({"store",
        "tls_certificate",
        "The certificate for STARTTLS on TCP, a PEM file with those that lead to its authority. Empty: no TLS.",

@@ -184,7 +184,7 @@ TEST_CASE("errors name file, line and key, and what would be right") {
        "test.toml:2: auth.metrics: \"inet:10.0.0.1:9101\" must be for this host alone: \"unix:/PATH\", "},
       {"[auth]\nmetrics = [\"inet:localhost:9101\"]\n", "test.toml:2: auth.metrics: "},
       {"[auth]\nmetrics = [\"metrics\"]\n", "test.toml:2: auth.metrics: "},
-      {"[auth]\nnetworks = [\"10.0.0.0/99\"]\n", "test.toml:2: auth.networks: \"10.0.0.0/99\" "},
+      {"[auth]\nnetworks = [\"10.0.0.0/99\"]\n", "test.toml:2: auth.networks: \"10.0.0.0/99\" must end in the length of the prefix, a number from 0 to 32"},
       {"[maps]\nlisten = [\"inet:127.0.0.1:0\"]\n", "test.toml:2: maps.listen: "},
       {"[maps]\nlisten = [\"inet:127.0.0.1:65536\"]\n", "test.toml:2: maps.listen: "},
       {"[maps]\nquery = \"SELECT 1\"\n",
