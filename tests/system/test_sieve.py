@@ -102,8 +102,10 @@ class Scripts(unittest.TestCase):
         # Vacation and the rejection, which Pigeonhole writes itself, come back to the sender.
         wait_for(OLAF, "Away")
         wait_for(OLAF, "Rejected: [list] an offer")
-        log = site.postfix.read_log()
-        queue_id = re.search(rf"lmtp\[\d+\]: (\w+): to=<{VERA}>", log)[1]
+        # Once all have their reply, and so all their lines.
+        queue_id = wait_until(
+            lambda: re.search(rf"lmtp\[\d+\]: (\w+): to=<{VERA}>", site.postfix.read_log()), 60, "the replies"
+        )[1]
         handed = dict.fromkeys((ANNA, VERA, RITA, KIM), "hand-over")
         self.assertEqual(ways(queue_id), {**handed, BEN: "delivery"})
 
