@@ -43,7 +43,7 @@ class Rests {
   }
 
  private:
-  static constexpr std::size_t kRows = 2000;  // a few milliseconds
+  static constexpr std::size_t kRows = 500;  // a millisecond, or less
   static constexpr Duration kLongest = std::chrono::milliseconds(50);
   std::size_t rows_ = 0;
   Instant since_ = std::chrono::steady_clock::now();
