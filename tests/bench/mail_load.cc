@@ -5,7 +5,8 @@
 //
 // The addresses are taken in turns, RECIPIENTS for each message. Each message tells when its RCPT was sent (X-Sent, in
 // nanoseconds). Prints {"seconds": ..., "p50": ..., "p99": ...}, the latter from MAIL to the last reply in seconds.
-// With `idle` it keeps its connections then until its input ends; the addresses end at an empty line.
+// With `idle` each connection sends one message, one after the other, and is kept then until the input ends; the
+// addresses end at an empty line.
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -86,22 +87,23 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   void send_messages() {
+    while (work_.messages++ < work_.plan.messages) send_message();
+  }
+  void send_message() {
     const Plan& plan = work_.plan;
-    while (work_.messages++ < plan.messages) {
-      const auto begin = Clock::now();
-      const auto wall = std::chrono::system_clock::now().time_since_epoch();
-      const auto sent = std::chrono::duration_cast<std::chrono::nanoseconds>(wall).count();
-      std::string envelope = "MAIL FROM:<a@far-away.test>\r\n";
-      for (std::size_t i = 0; i < plan.recipients; ++i) {
-        envelope += "RCPT TO:<" + plan.addresses[work_.addresses++ % plan.addresses.size()] + ">\r\n";
-      }
-      send(envelope + "DATA\r\n");
-      expect(plan.recipients + 2);
-      send("Subject: load\r\nX-Sent: " + std::to_string(sent) + "\r\n\r\n");
-      send(work_.body);
-      expect(plan.lmtp ? plan.recipients : 1);
-      latencies.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+    const auto begin = Clock::now();
+    const auto wall = std::chrono::system_clock::now().time_since_epoch();
+    const auto sent = std::chrono::duration_cast<std::chrono::nanoseconds>(wall).count();
+    std::string envelope = "MAIL FROM:<a@far-away.test>\r\n";
+    for (std::size_t i = 0; i < plan.recipients; ++i) {
+      envelope += "RCPT TO:<" + plan.addresses[work_.addresses++ % plan.addresses.size()] + ">\r\n";
     }
+    send(envelope + "DATA\r\n");
+    expect(plan.recipients + 2);
+    send("Subject: load\r\nX-Sent: " + std::to_string(sent) + "\r\n\r\n");
+    send(work_.body);
+    expect(plan.lmtp ? plan.recipients : 1);
+    latencies.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
   }
 
   std::vector<double> latencies;
@@ -150,6 +152,8 @@ void run(Work& work, bool idle) {
   std::vector<std::thread> threads;
   const auto begin = Clock::now();
   for (auto& client : clients) {
+    if (idle) client->send_message();
+    if (idle) continue;
     threads.emplace_back([&client] {
       try {
         client->send_messages();
