@@ -83,7 +83,8 @@ class Tls(unittest.TestCase):
         self.assertIn("with LMTPS", message["Received"])
         self.assertRegex(site.postfix.read_log(), r"lmtp\[\d+\]: .*TLS connection established to 127.0.0.1")
         # This host is trusted with queue ids over TCP as well.
-        self.assertRegex(site.suite.store.process.read_log(), r"queue=\w{6,} .*result=stored")
+        stored = re.compile(r"queue=\w{6,} .*result=stored")
+        wait_until(lambda: stored.search(site.suite.store.process.read_log()), 30, "the line of the delivery")
 
     def test_session(self):
         client = self.client()
