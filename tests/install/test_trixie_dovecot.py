@@ -8,6 +8,7 @@ import unittest
 
 import packages
 import roots
+from login_cases import BARRED, doveadm_answer, set_columns
 from private_server import Site
 from private_server.dovecot import LUA_2_4
 from private_server.suite import MAIL_UID
@@ -57,12 +58,11 @@ class Dovecot24(unittest.TestCase):
         cls.site = cls.enterClassContext(Site(BUILD, credentials_peers=[uid]))
         site = cls.site
         site.suite.control("domain", "add", DOMAIN)
-        for user in ("anna", "dora", "pop", "office", "gone"):
+        for user in ("anna", "dora", *BARRED):
             site.add_user(f"{user}@{DOMAIN}", PASSWORD)
         site.suite.control("user", "disable", f"dora@{DOMAIN}")
-        for user, column in (("pop", "services='pop3'"), ("office", "networks='198.51.100.0/24'"),
-                             ("gone", "not_after=1000000000")):
-            site.database.query(f"UPDATE virtual_users SET {column} WHERE email='{user}@{DOMAIN}'", "mailserver")
+        for user, columns in BARRED.items():
+            set_columns(site, f"{user}@{DOMAIN}", columns)
         site.suite.control("cache", "flush", "--all")
         path = site.folder.make("dovecot24")
         for name in ("run", "state"):
@@ -94,8 +94,7 @@ class Dovecot24(unittest.TestCase):
         )
         if status == 0:
             self.assertIn(f"user={user}@{DOMAIN}", text)
-            return "ok"
-        return "temp" if "temp_fail" in text else "no" if "auth failed" in text else text
+        return doveadm_answer(status, text)
 
     def test_logins(self):
         self.assertEqual(self.log_in("anna"), "ok")

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
+from login_cases import BARRED, doveadm_answer, set_columns
 from private_server import Site, free_port
 from private_server.dovecot import LUA, Dovecot
 from private_server.suite import MAIL_UID
@@ -35,12 +36,7 @@ EXCEPTIONS = {
     ("Postfix, SCRAM-SHA-256", "app password of the phone"): "no",
     ("Cyrus auxprop, SCRAM-SHA-256", "app password of the phone"): "no",
 }
-USERS = ("anna", "dora", "pop", "office", "gone")
-ACCESS = {
-    "pop": "services='pop3'",
-    "office": "networks='198.51.100.0/24'",
-    "gone": "not_after=1000000000",
-}
+USERS = ("anna", "dora", *BARRED)
 
 _CYRUS = """\
 127.0.0.1:{port} inet n - y - - smtpd
@@ -83,9 +79,9 @@ def setUpModule():
     site.suite.control("domain", "add", DOMAIN)
     for user in USERS:
         site.add_user(f"{user}@{DOMAIN}", PASSWORD)
-        set_columns(user, f"scram_sha256='{stored_keys(PASSWORD)}', scram_for=SHA2(password, 256)")
-    for user, columns in ACCESS.items():
-        set_columns(user, columns)
+        set_columns(site, f"{user}@{DOMAIN}", f"scram_sha256='{stored_keys(PASSWORD)}', scram_for=SHA2(password, 256)")
+    for user, columns in BARRED.items():
+        set_columns(site, f"{user}@{DOMAIN}", columns)
     site.suite.control("user", "disable", f"dora@{DOMAIN}")
     for label, expected in (("phone", "ok"), ("old phone", "no")):
         made = site.suite.control("--json", "app-password", "add", f"anna@{DOMAIN}", "--label", label)
@@ -93,10 +89,6 @@ def setUpModule():
     expired = "UPDATE virtual_app_passwords SET not_after = 1000000000 WHERE label = 'old phone'"
     site.database.query(expired, "mailserver")
     site.suite.control("cache", "flush", "--all")
-
-
-def set_columns(user, columns):
-    site.database.query(f"UPDATE virtual_users SET {columns} WHERE email='{user}@{DOMAIN}'", "mailserver")
 
 
 def sasl_plugins():
@@ -117,9 +109,7 @@ def doveadm(dovecot):
             "auth", "test", "-x", "service=imap", "-x", "rip=192.0.2.1", f"{user}@{DOMAIN}", password
         )
         text = done.stdout + done.stderr
-        if done.returncode == 0:
-            return "ok", text
-        return "temp" if "temp_fail" in text else "no", text
+        return doveadm_answer(done.returncode, text), text
 
     return way
 
