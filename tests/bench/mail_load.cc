@@ -145,22 +145,24 @@ class Client {
   std::_Exit(1);
 }
 
-// One thread each, as Postfix has one process each.
+// One thread each, as Postfix has one process each; what is to be idle then needs none.
 void run(Work& work, bool idle) {
   std::vector<std::unique_ptr<Client>> clients;
   for (std::size_t i = 0; i < work.plan.connections; ++i) clients.push_back(std::make_unique<Client>(work));
   std::vector<std::thread> threads;
   const auto begin = Clock::now();
   for (auto& client : clients) {
-    if (idle) client->send_message();
-    if (idle) continue;
-    threads.emplace_back([&client] {
-      try {
-        client->send_messages();
-      } catch (const std::exception& error) {
-        end(error);
-      }
-    });
+    if (idle) {
+      client->send_message();
+    } else {
+      threads.emplace_back([&client] {
+        try {
+          client->send_messages();
+        } catch (const std::exception& error) {
+          end(error);
+        }
+      });
+    }
   }
   for (auto& thread : threads) thread.join();
   const std::chrono::duration<double> took = Clock::now() - begin;

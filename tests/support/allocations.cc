@@ -9,16 +9,15 @@ thread_local std::uint64_t count = 0;
 
 }  // namespace
 
-// The other forms of new and delete call these; but under the address sanitizer those without an exception are its own.
-void* operator new(std::size_t size) {
-  ++count;
-  if (void* const memory = std::malloc(size > 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-
+// The other forms of new and delete call these. Under the address sanitizer the one that throws nothing is its own.
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   ++count;
   return std::malloc(size > 0 ? size : 1);
+}
+
+void* operator new(std::size_t size) {
+  if (void* const memory = operator new(size, std::nothrow)) return memory;
+  throw std::bad_alloc();
 }
 
 void operator delete(void* memory) noexcept {
