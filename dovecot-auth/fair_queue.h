@@ -49,11 +49,11 @@ class FairQueue {
   // The same, where that source has at least two more than `source`: with it gone and one of `source` come, the two are
   // no further from equal than before.
   std::optional<T> make_room_for(std::string_view source) {
-    if (size_ == turns_.size()) return std::nullopt;  // each has one
+    if (size_ == turns_.size()) return std::nullopt;  // each has one, or there is none
     const Place most = fullest();
     const auto known = places_.find(source);
     const std::size_t has = known == places_.end() ? 0 : known->second->items.size();
-    if (most == turns_.end() || most->items.size() < has + 2) return std::nullopt;
+    if (most->items.size() < has + 2) return std::nullopt;
     return push_out(most);
   }
 
