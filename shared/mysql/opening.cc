@@ -9,7 +9,6 @@
 #include "shared/mysql/library.h"
 
 namespace vmail::mysql {
-
 namespace {
 
 // Not the Error itself: the copies of an exception share their text, which its two threads may not.

@@ -30,7 +30,7 @@ class Pool {
     std::size_t threads = 4;
     std::size_t queue = 1000;  // questions that wait for a worker; one more is TempFail at once
     bool writes = false;       // a host that is read only is not asked: it is none of these
-    bool behind = false;       // its threads run when the others of the process have nothing to do
+    bool behind = false;       // its threads give way to the others of the host: stand_behind()
   };
   struct Counters {
     std::uint64_t asked = 0;
