@@ -48,9 +48,10 @@ enum class Cause : unsigned char {
   Database,
   BadData,    // a hash or a rule in the database that cannot be used
   QueueFull,  // too many logins wait for their hash
+  Crowded,    // too many strangers guess (strangers.h)
   Deadline,
 };
-inline constexpr std::size_t kCauses = 16;
+inline constexpr std::size_t kCauses = 17;
 const char* word(Cause cause);
 
 // What Logins::explain() has to say.

@@ -117,7 +117,7 @@ void Logins::admit(const PendingPtr& pending) {
   if (stopped_here(pending)) return;
   const Attempt& attempt = pending->attempt;
   const auto ruling = throttle_.rule(pending->account, attempt.remote_ip, clock_.now());
-  if (is_throttled(pending, ruling)) return;
+  if (is_throttled(pending, ruling) || is_one_too_many(pending)) return;
   const bool may_wait = pending->kind == Kind::Check || pending->kind == Kind::Keys;
   if (ruling.what != Throttle::Ruling::What::Slow || attempt.way != Way::Sasl || !may_wait) {
     return ask(pending, directory::Freshness::Cached);
@@ -146,6 +146,14 @@ bool Logins::is_throttled(const PendingPtr& pending, const Throttle::Ruling& rul
   const bool slow = ruling.what == Throttle::Ruling::What::Slow;
   pending->note("throttle", true, slow ? "answers are slowed at the SASL socket" : "nothing holds it up");
   return false;
+}
+
+bool Logins::is_one_too_many(const PendingPtr& pending) {
+  if (pending->kind != Kind::Check || pending->attempt.way != Way::Lookup || pending->known) return false;
+  pending->stranger = strangers_.enter();
+  if (pending->stranger) return false;
+  fail(pending, Cause::Crowded, "too many logins wait already", "too many logins of strangers fail and wait");
+  return true;
 }
 
 // ---- Ends
@@ -203,8 +211,13 @@ void Logins::finish(const PendingPtr& pending, LoginOutcome outcome, Cause cause
   const bool keys = kept->kind == Kind::Keys;
   if (!keys || outcome.is_temp_fail()) {
     const bool ok = outcome.is_found();
-    log_login(attempt, outcome, ok ? "" : detail, ok ? detail : "");
-    log_.count(cause, clock_.now() - kept->arrival);
+    const Instant now = clock_.now();
+    if (cause == Cause::Crowded) {
+      log_.turned_away(now);
+    } else {
+      log_login(attempt, outcome, ok ? "" : detail, ok ? detail : "");
+    }
+    log_.count(cause, now - kept->arrival);
   }
   if (keys) {
     return loop_.post([done = std::move(kept->keys_done), outcome = std::move(outcome)]() mutable {
@@ -212,7 +225,10 @@ void Logins::finish(const PendingPtr& pending, LoginOutcome outcome, Cause cause
     });
   }
   const bool refused = !outcome.is_found() && !outcome.is_temp_fail();
-  auto answer = [done = std::move(kept->done), outcome = std::move(outcome), told = std::move(told)]() mutable {
+  if (kept->stranger && outcome.is_found()) strangers_.was_right();
+  if (kept->stranger && refused) strangers_.failed();
+  auto answer = [done = std::move(kept->done), outcome = std::move(outcome), told = std::move(told),
+                 stranger = std::move(kept->stranger)]() mutable {
     done(std::move(outcome), told);
   };
   // One of Dovecot's few workers is not to be held for what the throttle has stopped.

@@ -1,6 +1,7 @@
-// One login check for all ways in. In this order: the list of locked logins, the throttle, the account, its password or
-// app password (remembered for a short while when it was right, else hashed on the hash queue), and what the account
-// may be used for. Each attempt leaves one line in the log, and a failure leaves the daemon on the tick (tick.h).
+// One login check for all ways in. In this order: the list of locked logins, the throttle, the crowd of strangers, the
+// account, its password or app password (remembered for a short while when it was right, else hashed on the hash
+// queue), and what the account may be used for. Each attempt leaves one line in the log, those that are turned away in
+// a crowd apart, and a refusal leaves the daemon on the tick (tick.h).
 #pragma once
 
 #include <chrono>
@@ -14,6 +15,7 @@
 #include "dovecot-auth/access.h"
 #include "dovecot-auth/attempt.h"
 #include "dovecot-auth/login_log.h"
+#include "dovecot-auth/strangers.h"
 #include "dovecot-auth/throttle/throttle.h"
 #include "dovecot-auth/tick.h"
 #include "dovecot-auth/verified.h"
@@ -116,6 +118,7 @@ class Logins {
   void wait(const PendingPtr& pending);
   bool is_malformed(const PendingPtr& pending);
   void admit(const PendingPtr& pending);
+  bool is_one_too_many(const PendingPtr& pending);
   bool stopped_here(const PendingPtr& pending);
   bool is_throttled(const PendingPtr& pending, const Throttle::Ruling& ruling);
 
@@ -151,6 +154,7 @@ class Logins {
   std::string dummy_hash_;
   Verified verified_;
   LoginLog log_;
+  Strangers strangers_;
   TickQueue tick_;
   std::list<PendingPtr> pending_;
 };

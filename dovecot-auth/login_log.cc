@@ -25,7 +25,8 @@ std::string field(std::string_view text) {
 const char* word(Cause cause) {
   constexpr std::array<const char*, kCauses> kWords = {
       "ok",      "malformed", "locked",  "throttled", "unknown",  "disabled", "wrong-password", "app-password-only",
-      "service", "network",   "not-yet", "expired",   "database", "bad-data", "queue-full",     "deadline"};
+      "service", "network",   "not-yet", "expired",   "database", "bad-data", "queue-full",     "crowded",
+      "deadline"};
   return kWords[static_cast<std::size_t>(cause)];
 }
 
@@ -62,6 +63,17 @@ void LoginLog::count(Cause cause, Duration took) {
   if (time_ == nullptr) return;
   causes_[static_cast<std::size_t>(cause)]->add();
   time_->observe(took);
+}
+
+void LoginLog::turned_away(Instant now) {
+  ++turned_away_;
+  if (now < tell_again_) return;
+  log::warning(
+      "login: somebody guesses passwords: most logins from networks where their account is not known fail, and what comes "
+      "while others of them wait is turned away, {} of them until now",
+      turned_away_);
+  turned_away_ = 0;
+  tell_again_ = now + kTellAgain;
 }
 
 void LoginLog::remembered() {

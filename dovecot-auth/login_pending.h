@@ -54,6 +54,7 @@ struct Logins::Pending {
   Explained explained;
   bool right = false;  // of a proof
   bool known = false;  // the account has logged in well from there
+  Strangers::Place stranger;
 
   std::optional<directory::Credentials> credentials;
   bool fresh = false;  // they were read for this attempt: a refusal may rest on them

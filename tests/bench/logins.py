@@ -83,7 +83,7 @@ def users_of(lab, first, count):
     return lab.file(f"user{n}@domain{n % domains}.test" for n in range(first, first + count))
 
 
-def _load(socket_path, users, password, **options):
+def load(socket_path, users, password, **options):
     """What auth_load says of logins of these users in turns."""
     options |= {"socket": socket_path, "users": users, "password": password}
     argv = [program("auth_load")]
@@ -94,7 +94,7 @@ def _load(socket_path, users, password, **options):
 
 def log_in_result(socket_path, users, seconds=SECONDS, clients=CLIENTS, pause=0):
     """The same of logins that must all do."""
-    result = _load(socket_path, users, PASSWORD, clients=clients, seconds=seconds, pause=pause)
+    result = load(socket_path, users, PASSWORD, clients=clients, seconds=seconds, pause=pause)
     if result["failed"]:
         raise ServerError(f"{result['failed']} logins failed; the first with: {result['first_failure']}")
     if result["logins"] == 0:
@@ -196,7 +196,7 @@ def timing(labs, report):
             files[kind] = lab.file(f"nobody{n}@domain{n % lab.size.domains}.test" for n in range(100))
     with served(lab):
         runs = {
-            kind: lambda users=users: _load(_sasl_socket(lab), users, "a wrong one", clients=64, seconds=12)
+            kind: lambda users=users: load(_sasl_socket(lab), users, "a wrong one", clients=64, seconds=12)
             for kind, users in files.items()
         }
         results = interleave(runs)

@@ -160,6 +160,61 @@ TEST_CASE("login: where the account is known it stays open") {
   CHECK(f.login("u@d.org", "secret", "imap", "203.0.113.1") == "ok");
 }
 
+TEST_CASE("login: while strangers guess, few of them hold a worker of Dovecot, and those who are known go by") {
+  using auth::Strangers;
+  Fixture f;
+  const auto network = [](std::size_t number) { return "10.0." + std::to_string(number) + ".1"; };
+  CHECK(f.login("u@d.org", "secret") == "ok");
+
+  std::size_t answered = 0, right = 0;
+  const auto start = [&](const std::string& ip, Way way) {
+    auto attempt = Fixture::attempt("u@d.org", "secret", "imap", ip);
+    attempt.way = way;
+    f.backend.logins().check(std::move(attempt), [&](LoginOutcome outcome, std::string_view) {
+      ++answered;
+      right += outcome.is_found() ? 1 : 0;
+    });
+  };
+  const auto crowd = [&] {
+    answered = right = 0;
+    f.backend.hold();
+    for (std::size_t i = 0; i < Strangers::kTogether; ++i) start(network(i), Way::Lookup);
+  };
+  const auto one_more = [&] { return f.check(Fixture::attempt("u@d.org", "secret", "imap", network(100))); };
+  const auto all_right = [&](std::size_t count) {
+    f.backend.release();
+    CHECK(f.backend.until([&] { return answered == count; }));
+    CHECK(right == count);
+  };
+
+  SECTION("as long as they are right, any number may come together") {
+    crowd();
+    start(network(100), Way::Lookup);
+    all_right(Strangers::kTogether + 1);
+  }
+  SECTION("when most have failed, no more than a few") {
+    for (int i = 0; i < Strangers::kMostFail; ++i) {
+      CHECK(f.login("nobody@d.org", "guess", "imap", network(200)) == kFailed);
+    }
+    crowd();
+    const auto asked = f.backend.asked();
+    const auto turned_away = one_more();
+    CHECK(turned_away.outcome.is_temp_fail());
+    CHECK(f.backend.asked() == asked);
+    CHECK(turned_away.log.find("somebody guesses passwords") != std::string::npos);
+    CHECK(turned_away.log.find("u@d.org") == std::string::npos);
+    // One line for many.
+    CHECK(one_more().log.empty());
+
+    start("192.0.2.1", Way::Lookup);  // known there
+    start(network(101), Way::Sasl);   // one of many processes waits
+    all_right(Strangers::kTogether + 2);
+
+    // Each that was right makes up for one that failed, and their places are free again.
+    CHECK(one_more().text() == "ok");
+  }
+}
+
 TEST_CASE("login: by another name of the mailbox it counts against the mailbox") {
   Fixture f;
   f.backend.add("u@alias.example", "u", "d.org", f.stored);
