@@ -228,9 +228,7 @@ void Logins::finish(const PendingPtr& pending, LoginOutcome outcome, Cause cause
   if (kept->stranger && outcome.is_found()) strangers_.was_right();
   if (kept->stranger && refused) strangers_.failed();
   auto answer = [done = std::move(kept->done), outcome = std::move(outcome), told = std::move(told),
-                 stranger = std::move(kept->stranger)]() mutable {
-    done(std::move(outcome), told);
-  };
+                 stranger = std::move(kept->stranger)]() mutable { done(std::move(outcome), told); };
   // One of Dovecot's few workers is not to be held for what the throttle has stopped.
   if (!refused || (attempt.way == Way::Lookup && cause == Cause::Throttled)) return loop_.post(std::move(answer));
   const Pace& pace = attempt.way == Way::Sasl ? paces_.sasl : paces_.lookup;

@@ -69,8 +69,8 @@ void LoginLog::turned_away(Instant now) {
   ++turned_away_;
   if (now < tell_again_) return;
   log::warning(
-      "login: somebody guesses passwords: most logins from networks where their account is not known fail, and what comes "
-      "while others of them wait is turned away, {} of them until now",
+      "login: somebody guesses passwords: most logins from networks where their account is not known fail; {} that "
+      "came while others of them were looked at have been turned away since the last such line",
       turned_away_);
   turned_away_ = 0;
   tell_again_ = now + kTellAgain;
