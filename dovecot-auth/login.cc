@@ -152,7 +152,7 @@ bool Logins::is_one_too_many(const PendingPtr& pending) {
   if (pending->kind != Kind::Check || pending->attempt.way != Way::Lookup || pending->known) return false;
   pending->stranger = strangers_.enter();
   if (pending->stranger) return false;
-  fail(pending, Cause::Crowded, "too many logins wait already", "too many logins of strangers fail and wait");
+  fail(pending, Cause::Crowded, kToldBusy, {});  // the line in the log is one for all
   return true;
 }
 

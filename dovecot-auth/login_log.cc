@@ -70,7 +70,8 @@ void LoginLog::turned_away(Instant now) {
   if (now < tell_again_) return;
   log::warning(
       "login: somebody guesses passwords: most logins from networks where their account is not known fail; {} that "
-      "came while others of them were looked at have been turned away since the last such line",
+      "came while others of them were looked at have been turned away since the last such line; vmailctl throttle show "
+      "names the networks",
       turned_away_);
   turned_away_ = 0;
   tell_again_ = now + kTellAgain;

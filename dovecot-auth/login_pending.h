@@ -17,6 +17,7 @@ enum class Logins::Kind : unsigned char { Check, Keys, Proof, Test };
 
 // What a person reads in the mail program behind "535 5.7.8 Error: authentication failed:".
 inline constexpr const char* kToldNothing = "the user name or the password is wrong";
+inline constexpr const char* kToldBusy = "too many logins wait already";
 
 // What ends an attempt that nothing is wrong with but itself.
 struct Logins::Refusal {

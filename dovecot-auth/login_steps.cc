@@ -114,14 +114,13 @@ void Logins::hash(const PendingPtr& pending, Secret stored) {
                                       computed(waiting);
                                     });
   if (taken) return;
-  fail(pending, Cause::QueueFull, "too many logins wait already",
-       "too many logins wait for their hash (auth.hash_queue)");
+  fail(pending, Cause::QueueFull, kToldBusy, "too many logins wait for their hash (auth.hash_queue)");
 }
 
 void Logins::computed(const PendingPtr& pending) {
   const password::Result& result = *pending->result;
   if (result.verdict == password::Verdict::NotComputed) {
-    return fail(pending, Cause::QueueFull, "too many logins wait already", result.reason);
+    return fail(pending, Cause::QueueFull, kToldBusy, result.reason);
   }
   if (pending->no_account) return refuse(pending, *pending->no_account);
   const bool app = pending->app_password() != nullptr;
