@@ -13,15 +13,23 @@ CommitGroup::CommitGroup(maildir::Files& files, const Clock& clock, std::string 
   if (durability_ != Durability::None) open_volume();
 }
 
-int CommitGroup::sync_files(const std::vector<int>& files, std::size_t& failed) {
-  return durability_ == Durability::None ? 0 : sync(files, failed);
+int CommitGroup::write_out(const std::vector<int>& files, std::size_t& failed) {
+  if (durability_ == Durability::None) return 0;
+  for (failed = 0; failed < files.size(); ++failed) {
+    const int error = files_.write_out(files[failed]);
+    if (error == 0) continue;
+    Lock lock(mutex_);
+    ++counts_.errors;
+    return error;
+  }
+  return 0;
 }
 
-int CommitGroup::sync_folders(const std::vector<int>& folders, std::size_t& failed) {
-  return durability_ != Durability::Full ? 0 : sync(folders, failed);
-}
-
-int CommitGroup::sync(const std::vector<int>& fds, std::size_t& failed) {
+int CommitGroup::sync(const std::vector<int>& files, const std::vector<int>& folders, std::size_t& failed) {
+  if (durability_ == Durability::None) return 0;
+  std::vector<int> fds = files;
+  if (durability_ == Durability::Full) fds.insert(fds.end(), folders.begin(), folders.end());
+  if (fds.empty()) return 0;
   failed = 0;
   int error = 0;
   if (share(fds, error)) return error;

@@ -2,9 +2,7 @@
 //
 // A rule, and no waiting for company: while few are at it, each syncs its own files, at the same time as the others
 // (the journal of the file system joins them). From kTogether on, one of them syncs the whole file system for all that
-// are waiting, and whoever comes meanwhile shares the next such barrier. The text of one message and the name of
-// another go by the same barrier: each delivery needs two, one for its text, before it has a name, and one for its
-// name.
+// are waiting, and whoever comes meanwhile shares the next such barrier.
 //
 // An error of a whole file system is nobody's in particular: all that waited for that barrier are refused, the
 // descriptor is given up (the kernel tells an error to each descriptor once), and files are synced one by one until it
@@ -32,7 +30,7 @@ enum class Durability { Full, File, None };
 class CommitGroup {
  public:
   // Deliveries at a time from which on they share a barrier. Measured: tests/bench, store-barrier.
-  static constexpr std::size_t kTogether = 6;
+  static constexpr std::size_t kTogether = 8;
   static constexpr Duration kReopen = std::chrono::minutes(1);
 
   // Opens `base`, and keeps it open, to see whether its file system can be synced as a whole; where not, all sync by
@@ -40,11 +38,14 @@ class CommitGroup {
   CommitGroup(maildir::Files& files, const Clock& clock, std::string base, Durability durability,
               std::size_t together = kTogether);
 
-  // What was written to these files is on disk when it returns 0; else -errno, and nothing is known of any of them.
-  // `failed` is the place of the one that it failed at. Not to be repeated on the same descriptors.
-  int sync_files(const std::vector<int>& files, std::size_t& failed);
-  // The same for the names in these folders, in this order.
-  int sync_folders(const std::vector<int>& folders, std::size_t& failed);
+  // What was written to these files is on disk before any name that they get from now on, when it returns 0; else
+  // -errno, and nothing is known of any of them. `failed` is the place of the one that it failed at. Not to be repeated
+  // on the same descriptors.
+  int write_out(const std::vector<int>& files, std::size_t& failed);
+  // These files and then the names in these folders, in this order, are on disk; the rest is as above, and `failed`
+  // counts through both. A file that has got its name comes with the folder: on some file systems the number of its
+  // names, none before, is on disk by its own sync alone.
+  int sync(const std::vector<int>& files, const std::vector<int>& folders, std::size_t& failed);
 
   // How often so far.
   struct Counts {
@@ -67,7 +68,6 @@ class CommitGroup {
     Condition changed;
   };
 
-  int sync(const std::vector<int>& fds, std::size_t& failed);
   // Waits for a barrier. False: the caller is to sync by itself, and then to call end_alone().
   bool share(const std::vector<int>& fds, int& error);
   void end_alone();

@@ -105,7 +105,7 @@ Stored Delivery::file(const Message& message, const Recipient& recipient) {
     return std::all_of(job.targets.begin(), job.targets.end(),
                        [&](Target& target) { return (this->*step)(job, target); });
   };
-  bool good = all(&Delivery::open) && all(&Delivery::prepare) && sync_texts(job);
+  bool good = all(&Delivery::open) && all(&Delivery::prepare) && write_out(job);
   if (good && message.abandoned) good = job.failed(ECANCELED, recipient.path);
   if (good) {
     // In one order for everybody: two that wait for each other's mailbox would wait for ever.

@@ -1,8 +1,9 @@
 // Files messages into Maildirs, so that what was reported as stored survives a power cut.
 //
-// The order is the promise: the whole text is written and synced, then it gets its name in new/, then new/ is synced,
-// and on the first delivery the folders above as well; only then is it stored. A sync that failed is never tried again:
-// the file is dropped and the client keeps the message. Syncs are shared with other deliveries (commit_group.h).
+// The order is the promise: the whole text is written, and to the disk; then it gets its name in new/; then file and
+// new/ are synced, and on the first delivery the folders above as well; only then is it stored. A sync that failed is
+// never tried again: the file is dropped and the client keeps the message. Syncs are shared with other deliveries
+// (commit_group.h).
 #pragma once
 
 #include <cstdint>
@@ -73,7 +74,7 @@ class Delivery {
   bool prepare(Job& job, Target& target);
   bool create(Job& job, Target& target);
   bool write(Job& job, Target& target);
-  bool sync_texts(Job& job);
+  bool write_out(Job& job);
   bool publish(Job& job, Target& target);
   bool sync_names(Job& job);
   void account(Job& job);

@@ -64,7 +64,7 @@ bool Delivery::prepare(Job& job, Target& target) {
     if (!create(job, target) || !write(job, target)) return false;
     // Before anybody else has a name for it: of a failed sync only one of them would hear.
     std::size_t failed = 0;
-    const int synced = commit_.sync_files({target.file->get()}, failed);
+    const int synced = commit_.sync({target.file->get()}, {}, failed);
     if (synced != 0) return job.failed(-synced, target.path);
     target.synced = true;
     shared.file = target.file;
@@ -109,14 +109,14 @@ bool Delivery::create(Job& job, Target& target) {
   return true;
 }
 
-bool Delivery::sync_texts(Job& job) {
+bool Delivery::write_out(Job& job) {
   std::vector<int> files;
   for (const Target& target : job.targets) {
     if (!target.synced) files.push_back(target.file->get());
   }
   std::size_t failed = 0;
-  const int synced = files.empty() ? 0 : commit_.sync_files(files, failed);
-  return synced == 0 || job.failed(-synced, job.targets.front().path);
+  const int written = commit_.write_out(files, failed);
+  return written == 0 || job.failed(-written, job.targets.front().path);
 }
 
 bool Delivery::publish(Job& job, Target& target) {
@@ -133,8 +133,8 @@ bool Delivery::publish(Job& job, Target& target) {
       target.linked = false;
       if (!create(job, target) || !write(job, target)) return false;
       std::size_t failed = 0;
-      const int synced = commit_.sync_files({target.file->get()}, failed);
-      if (synced != 0) return job.failed(-synced, target.path);
+      const int written = commit_.write_out({target.file->get()}, failed);
+      if (written != 0) return job.failed(-written, target.path);
     } else if (error != EEXIST) {
       break;
     }
@@ -143,18 +143,22 @@ bool Delivery::publish(Job& job, Target& target) {
 }
 
 bool Delivery::sync_names(Job& job) {
-  std::vector<int> folders;
+  std::vector<int> files, folders;
   std::vector<std::string> paths;
+  for (const Target& target : job.targets) {
+    files.push_back(target.file->get());
+    paths.push_back(target.path);
+  }
   for (const Target& target : job.targets) {
     folders.push_back(target.new_folder.get());
     paths.push_back(target.path + "/new");
     // Deepest first.
     for (const UniqueFd& folder : target.way) folders.push_back(folder.get());
     if (!target.way.empty()) folders.push_back(job.base.get());
-    paths.resize(folders.size(), target.path);
+    paths.resize(files.size() + folders.size(), target.path);
   }
   std::size_t failed = 0;
-  const int synced = commit_.sync_folders(folders, failed);
+  const int synced = commit_.sync(files, folders, failed);
   if (synced != 0) return job.failed(-synced, paths[std::min(failed, paths.size() - 1)]);
   Lock lock(mutex_);
   for (const Target& target : job.targets) {

@@ -38,6 +38,10 @@ class Files {
   virtual int open_file(int folder, const std::string& name) = 0;
   virtual ssize_t write(int file, const void* bytes, std::size_t size) = 0;
   virtual ssize_t read_at(int file, void* bytes, std::size_t size, off_t offset) = 0;
+  // Text of a file: when it returns 0, no name that the file gets from now on is on disk before the text is, whenever
+  // the power goes. It is for the sync() of the named file to say that it is there at all. Errors are as final as
+  // sync()'s.
+  virtual int write_out(int file) = 0;
   // Of a file or folder: on disk when it returns 0. Never to be repeated on the same descriptor after a failure: the
   // kernel has then marked the lost pages as clean.
   virtual int sync(int fd) = 0;
@@ -75,6 +79,7 @@ class RealFiles : public Files {
   int open_file(int folder, const std::string& name) override;
   ssize_t write(int file, const void* bytes, std::size_t size) override;
   ssize_t read_at(int file, void* bytes, std::size_t size, off_t offset) override;
+  int write_out(int file) override;
   int sync(int fd) override;
   int sync_file_system(int fd) override;
   int can_sync_file_system(int fd) override;

@@ -19,6 +19,7 @@ namespace {
 // Descriptors are numbers here; what is asked of them is recorded, and waits while `hold` is set.
 class FakeFiles final : public maildir::RealFiles {
  public:
+  int write_out(int fd) override { return call("text " + std::to_string(fd), fd == failing ? -EIO : 0); }
   int sync(int fd) override { return call(std::to_string(fd), fd == failing ? -EIO : 0); }
   int sync_file_system(int) override { return call("all", barrier_error); }
   int can_sync_file_system(int) override { return can_share ? 1 : 0; }
@@ -64,7 +65,7 @@ struct Group {
   void start(int fd) {
     threads.emplace_back([this, fd] {
       std::size_t failed = 0;
-      const int result = commit.sync_files({fd}, failed);
+      const int result = commit.sync({fd}, {}, failed);
       Lock lock(mutex);
       results[fd] = result;
     });
@@ -100,14 +101,25 @@ using Calls = std::vector<std::string>;
 TEST_CASE("one by itself syncs its own files, in their order, up to the one that fails") {
   Group group;
   std::size_t failed = 9;
-  CHECK(group.commit.sync_folders({5, 6, 7}, failed) == 0);
+  CHECK(group.commit.sync({5, 6}, {7}, failed) == 0);
   CHECK(group.files.calls() == Calls{"5", "6", "7"});
   group.files.failing = 6;
-  CHECK(group.commit.sync_files({5, 6, 7}, failed) == -EIO);
+  CHECK(group.commit.sync({5}, {6, 7}, failed) == -EIO);
   CHECK(failed == 1);
   CHECK(group.files.calls() == Calls{"5", "6", "7", "5", "6"});
   CHECK(group.commit.counts().errors == 1);
   CHECK(group.commit.counts().barriers == 0);
+}
+
+TEST_CASE("texts are written out by themselves, up to the one that fails") {
+  Group group(1);
+  std::size_t failed = 9;
+  CHECK(group.commit.write_out({5, 6}, failed) == 0);
+  group.files.failing = 7;
+  CHECK(group.commit.write_out({6, 7, 8}, failed) == -EIO);
+  CHECK(failed == 1);
+  CHECK(group.files.calls() == Calls{"text 5", "text 6", "text 6", "text 7"});
+  CHECK(group.commit.counts().errors == 1);
 }
 
 TEST_CASE("from the number on they share one barrier, and who comes meanwhile shares the next") {
@@ -191,33 +203,33 @@ TEST_CASE("an error of a barrier is everybody's, and files are synced one by one
 TEST_CASE("another volume, and one that cannot be synced as a whole") {
   std::size_t failed = 0;
   Group group(1);
-  CHECK(group.commit.sync_files({5}, failed) == 0);
-  CHECK(group.commit.sync_files({1005}, failed) == 0);
-  CHECK(group.commit.sync_files({5, 1005}, failed) == 0);
+  CHECK(group.commit.sync({5}, {}, failed) == 0);
+  CHECK(group.commit.sync({1005}, {}, failed) == 0);
+  CHECK(group.commit.sync({5, 1005}, {}, failed) == 0);
   CHECK(group.files.calls() == Calls{"all", "1005", "5", "1005"});
 
   FakeFiles files;
   files.can_share = false;
   test::ManualClock clock;
   CommitGroup other(files, clock, "/", Durability::Full, 1);
-  CHECK(other.sync_files({5}, failed) == 0);
+  CHECK(other.sync({5}, {}, failed) == 0);
   CHECK(files.calls() == Calls{"5"});
   // Mounted later: it is looked at again.
   files.can_share = true;
-  CHECK(other.sync_files({5}, failed) == 0);
+  CHECK(other.sync({5}, {}, failed) == 0);
   clock.advance(CommitGroup::kReopen + std::chrono::seconds(1));
-  CHECK(other.sync_files({5}, failed) == 0);
+  CHECK(other.sync({5}, {}, failed) == 0);
   CHECK(files.calls() == Calls{"5", "5", "all"});
 }
 
 TEST_CASE("weaker promises sync less") {
   std::size_t failed = 0;
-  Group text(1, Durability::File);
-  CHECK(text.commit.sync_files({5}, failed) == 0);
-  CHECK(text.commit.sync_folders({6}, failed) == 0);
-  CHECK(text.files.calls() == Calls{"all"});
+  Group text(2, Durability::File);
+  CHECK(text.commit.write_out({5}, failed) == 0);
+  CHECK(text.commit.sync({5}, {6}, failed) == 0);
+  CHECK(text.files.calls() == Calls{"text 5", "5"});
   Group none(1, Durability::None);
-  CHECK(none.commit.sync_files({5}, failed) == 0);
-  CHECK(none.commit.sync_folders({6}, failed) == 0);
+  CHECK(none.commit.write_out({5}, failed) == 0);
+  CHECK(none.commit.sync({5}, {6}, failed) == 0);
   CHECK(none.files.calls().empty());
 }

@@ -20,9 +20,9 @@ namespace vmail::test {
 
 // One change of what is on the disk. Files and folders have numbers of our own: the kernel uses its own again.
 struct Change {
-  enum class Kind { Make, Write, Sync, SyncAll, Add, Drop, Reply };
+  enum class Kind { Make, Write, WriteOut, Sync, SyncAll, Add, Drop, Reply };
   Kind kind;
-  int object = 0;    // what is made, written, synced or gets a name
+  int object = 0;    // what is made without a name, written, synced or gets a name
   int folder = 0;    // Add, Drop
   std::string name;  // Add, Drop; of the file in Reply
   std::string bytes;
@@ -46,7 +46,7 @@ class RecordingFiles final : public maildir::RealFiles {
   bool can_clone = false;         // blocks can be shared
   int fail_name = 0;              // the errno of each name() that is not the file's first
   std::optional<maildir::Space> free;
-  std::set<std::string> lies;  // "file", "new", "way", "all": syncs that say they did it
+  std::set<std::string> lies;  // "text", "file", "new", "way", "all": syncs that say they did it
 
   std::vector<Call> calls;
   std::vector<Change> changes;
@@ -76,7 +76,6 @@ class RecordingFiles final : public maildir::RealFiles {
         const int fd = RealFiles::open_below(folder, name);
         const int made = number(fd, true);
         ::close(fd);
-        changes.push_back({Change::Kind::Make, made, 0, {}, {}});
         changes.push_back({Change::Kind::Add, made, number(folder), name, {}});
         names_[made] = name;
       }
@@ -94,10 +93,7 @@ class RecordingFiles final : public maildir::RealFiles {
   int create(int folder, const std::string& name, mode_t mode) override {
     return call("create", [&] {
       const int fd = RealFiles::create(folder, name, mode);
-      if (fd >= 0) {
-        changes.push_back({Change::Kind::Make, number(fd, true), 0, {}, {}});
-        changes.push_back({Change::Kind::Add, number(fd), number(folder), name, {}});
-      }
+      if (fd >= 0) changes.push_back({Change::Kind::Add, number(fd, true), number(folder), name, {}});
       return fd;
     });
   }
@@ -118,6 +114,19 @@ class RecordingFiles final : public maildir::RealFiles {
   }
   ssize_t read_at(int file, void* bytes, std::size_t size, off_t offset) override {
     return call("read_at", [&] { return static_cast<int>(RealFiles::read_at(file, bytes, size, offset)); });
+  }
+  int write_out(int file) override {
+    const std::lock_guard<std::recursive_mutex> lock(mutex_);
+    const int object = number(file);
+    return call(
+        "write_out",
+        [&] {
+          if (lies.count("text") > 0) return 0;
+          const int result = RealFiles::write_out(file);
+          if (result == 0) changes.push_back({Change::Kind::WriteOut, object, 0, {}, {}});
+          return result;
+        },
+        object);
   }
   int sync(int fd) override {
     const std::lock_guard<std::recursive_mutex> lock(mutex_);
@@ -231,7 +240,9 @@ class RecordingFiles final : public maildir::RealFiles {
   bool interrupted_ = false;
 };
 
-// What a disk may hold after a power cut: everything synced, and any choice of the rest.
+// What a disk may hold after a power cut: everything synced, and any choice of the rest; but no name of a file without
+// the text that was written out before. A name is there when its folder was synced, and for a file that was made
+// without one the file itself as well, which says how many names it has.
 class CrashReplay {
  public:
   explicit CrashReplay(const RecordingFiles& files) : changes_(files.changes), base_(files.base_number()) {}
@@ -247,6 +258,7 @@ class CrashReplay {
         for (std::size_t i = 0; i < loose.size(); ++i) {
           if ((i < 14 ? choice >> i & 1 : 1) != 0) lost.insert(loose[i]);
         }
+        if (!is_possible(end, lost)) continue;
         std::set<std::string> replies;
         std::map<std::string, std::string> found;
         state(end, lost, replies, found);
@@ -267,13 +279,33 @@ class CrashReplay {
       if (change.kind == Change::Kind::Write) object = change.object;
       if (change.kind == Change::Kind::Add || change.kind == Change::Kind::Drop) object = change.folder;
       if (object == 0) continue;
-      const bool synced = std::any_of(
-          changes_.begin() + static_cast<long>(i), changes_.begin() + static_cast<long>(end), [&](const Change& later) {
-            return later.kind == Change::Kind::SyncAll || (later.kind == Change::Kind::Sync && later.object == object);
-          });
-      if (!synced) loose.push_back(i);
+      const bool counts_names = change.kind == Change::Kind::Add && was_unnamed(change.object);
+      if (!synced(i, end, object) || (counts_names && !synced(i, end, change.object))) loose.push_back(i);
     }
     return loose;
+  }
+  bool synced(std::size_t from, std::size_t end, int object) const {
+    return std::any_of(changes_.begin() + static_cast<long>(from), changes_.begin() + static_cast<long>(end),
+                       [&](const Change& later) {
+                         return later.kind == Change::Kind::SyncAll ||
+                                (later.kind == Change::Kind::Sync && later.object == object);
+                       });
+  }
+  bool was_unnamed(int object) const {
+    return std::any_of(changes_.begin(), changes_.end(), [&](const Change& change) {
+      return change.kind == Change::Kind::Make && change.object == object;
+    });
+  }
+  // Whether each name that is left has the text that was written out before it.
+  bool is_possible(std::size_t end, const std::set<std::size_t>& lost) const {
+    std::map<int, bool> torn, torn_out;  // of each file: its text so far, and what of that was written out
+    for (std::size_t i = 0; i < end; ++i) {
+      const Change& change = changes_[i];
+      if (change.kind == Change::Kind::Write && lost.count(i) > 0) torn[change.object] = true;
+      if (change.kind == Change::Kind::WriteOut) torn_out[change.object] = torn[change.object];
+      if (change.kind == Change::Kind::Add && lost.count(i) == 0 && torn_out[change.object]) return false;
+    }
+    return true;
   }
   void state(std::size_t end, const std::set<std::size_t>& lost, std::set<std::string>& replies,
              std::map<std::string, std::string>& found) const {

@@ -28,6 +28,11 @@ TEST_CASE("what a volume has, and which one a file is on") {
   CHECK(device == info.st_dev);
   CHECK(files.sync_file_system(base.get()) == 0);
   CHECK(files.can_sync_file_system(base.get()) >= 0);
+  const UniqueFd file(files.create(base.get(), "file", 0600));
+  REQUIRE(file);
+  CHECK(files.write(file.get(), "text", 4) == 4);
+  CHECK(files.write_out(file.get()) == 0);
+  CHECK(files.write_out(-1) == -EBADF);
   // procfs is no place for mail, and a descriptor that is none has nothing.
   const UniqueFd proc(files.open_folder("/proc"));
   CHECK(files.can_sync_file_system(proc.get()) == 0);
