@@ -161,7 +161,7 @@ struct Settings {
     std::vector<std::string> xforward_networks;  // that may tell us queue ids over TCP
     std::string tls_certificate;                 // for STARTTLS over TCP; empty: off
     std::string tls_key;
-    std::uint64_t disk_threads = 32;          // they share their syncs, and so wait most of the time
+    std::uint64_t disk_threads = 64;          // they share their syncs, and so wait most of the time
     std::string durability = "full";          // full, file, none
     std::string single_instance = "off";      // off, reflink, hardlink
     Bytes reserve_space{100u << 20};          // kept free for others than us
