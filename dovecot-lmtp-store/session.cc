@@ -38,6 +38,7 @@ LmtpSession::LmtpSession(Channel& channel, Backend& backend, const Clock& clock,
     : channel_(channel), backend_(backend), clock_(clock), settings_(std::move(settings)) {
   channel_.set_deadline(kIdle, "idle");
   send({220, "", settings_->hostname + " LMTP ready"});
+  flush();
 }
 
 LmtpSession::~LmtpSession() {
@@ -51,6 +52,7 @@ void LmtpSession::on_bytes(std::string_view bytes) {
 
 // A message without its end is dropped with the session (RFC 5321 section 4.1.1.4): the client sends it again.
 void LmtpSession::on_end_of_input() {
+  flush();
   state_ = State::Closed;
   channel_.close();
 }
@@ -87,6 +89,16 @@ void LmtpSession::process(std::string_view input) {
   }
   if (state_ == State::Waiting) pending_.append(input);
   if (draining_ && state_ == State::Command && !transaction_) close({421, "4.3.2", "Shutting down"});
+  if (state_ != State::Waiting || pending_.empty()) flush();
+}
+
+// Replies to commands that came together go together (RFC 2920 section 3.2): each by itself would wake the client up.
+void LmtpSession::say(const std::string& reply) {
+  replies_ += reply;
+}
+
+void LmtpSession::flush() {
+  if (!replies_.empty()) channel_.send(std::exchange(replies_, {}));
 }
 
 void LmtpSession::wait() {
@@ -155,7 +167,7 @@ void LmtpSession::lhlo(const lmtp::Command& command) {
                                        "CHUNKING",   "SIZE " + std::to_string(settings_->message_size_limit)};
   if (settings_->tls && !channel_.peer().local && !channel_.is_encrypted()) keywords.emplace_back("STARTTLS");
   if (may_forward(channel_.peer(), settings_->xforward)) keywords.emplace_back("XFORWARD IDENT");
-  channel_.send(lmtp::format_lhlo(settings_->hostname, keywords));
+  say(lmtp::format_lhlo(settings_->hostname, keywords));
 }
 
 // RFC 3207. Nothing that was said in plain text counts afterwards (section 4.2), and what was sent along with the
@@ -170,6 +182,7 @@ void LmtpSession::starttls(std::string_view behind) {
     return close({503, "5.5.1", "Nothing may be pipelined behind STARTTLS"});
   }
   send({220, "2.0.0", "Begin TLS"});
+  flush();
   helo_.clear();
   queue_id_.clear();
   lines_ = {};
@@ -284,7 +297,7 @@ void LmtpSession::bdat(const lmtp::Command& command) {
 
 void LmtpSession::send(const Reply& reply) {
   if (state_ == State::Closed) return;
-  channel_.send(lmtp::format(reply));
+  say(lmtp::format(reply));
   // Refused recipients and sizes are no fault of the client's protocol.
   const bool bad = (reply.code >= 500 && reply.code < 510) || reply.code == 555;
   bad_commands_ = bad ? bad_commands_ + 1 : 0;
@@ -295,7 +308,8 @@ void LmtpSession::send(const Reply& reply) {
 }
 
 void LmtpSession::close(const Reply& reply) {
-  channel_.send(lmtp::format(reply));
+  say(lmtp::format(reply));
+  flush();
   state_ = State::Closed;
   end_transaction();
   channel_.close();

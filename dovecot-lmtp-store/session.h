@@ -97,6 +97,8 @@ class LmtpSession final : public Session {
   void send_replies();
   void end_transaction();
 
+  void say(const std::string& reply);
+  void flush();
   void send(const lmtp::Reply& reply);
   void close(const lmtp::Reply& reply);
   std::weak_ptr<LmtpSession> weak();
@@ -118,6 +120,7 @@ class LmtpSession final : public Session {
   std::string queue_id_;                      // by XFORWARD, for the next MAIL
   std::shared_ptr<Transaction> transaction_;  // shared with nobody: others see by it whether it is over
   std::string pending_;                       // input that came while waiting
+  std::string replies_;                       // not yet the channel's
   std::string unconfirmed_;                   // the message whose replies went out last
   std::uint64_t discard_ = 0;                 // octets of a chunk
   State state_ = State::Command;

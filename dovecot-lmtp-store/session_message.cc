@@ -147,10 +147,11 @@ void LmtpSession::send_replies() {
   while (transaction.answered < transaction.addressees.size()) {
     const Addressee& addressee = transaction.addressees[transaction.answered];
     const auto& reply = addressee.same_as ? transaction.addressees[*addressee.same_as].reply : addressee.reply;
-    if (!reply) return;
-    channel_.send(lmtp::format(*reply));
+    if (!reply) return flush();
+    say(lmtp::format(*reply));
     ++transaction.answered;
   }
+  flush();
   bad_commands_ = 0;
   // What came before the replies shows nothing about them.
   if (pending_.empty() && !transaction.message->queue_id.empty()) unconfirmed_ = transaction.message->id;

@@ -100,8 +100,7 @@ class Client {
     }
     send(envelope + "DATA\r\n");
     expect(plan.recipients + 2);
-    send("Subject: load\r\nX-Sent: " + std::to_string(sent) + "\r\n\r\n");
-    send(work_.body);
+    send("Subject: load\r\nX-Sent: " + std::to_string(sent) + "\r\n\r\n" + work_.body);
     expect(plan.lmtp ? plan.recipients : 1);
     latencies.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
   }
