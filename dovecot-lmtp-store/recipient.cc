@@ -42,10 +42,14 @@ struct Recipients::Question {
 namespace {
 
 constexpr const char* kTrouble = "Temporary internal error";
+// For so long one look at the volume does for all recipients, when it has so much more room than its reserve.
+constexpr Duration kGuarded = std::chrono::seconds(1);
+constexpr std::uint64_t kPlenty = 1u << 30;
 
 // What the disk has to say.
 struct Looked {
   Stored stored;
+  bool plenty = false;  // of room
   bool scripted = false;
 };
 
@@ -249,13 +253,18 @@ void Recipients::ask_dovecot(const Asked& question) {
 
 void Recipients::look_at_disk(const Asked& question) {
   const Recipient& recipient = *question->recipient;
-  if (!guard_ && !recipient.quota.any() && question->script.empty()) return accept(question);
+  const Instant now = clock_.now();
+  const bool guarded = !guard_ || (now < guarded_until_ && question->size < kPlenty);
+  if (guarded && !recipient.quota.any() && question->script.empty()) return accept(question);
   // A job owns copies of its inputs.
   MailboxJobs::Job job = [this, question, path = recipient.path, limits = recipient.quota,
-                          for_now = recipient.full_for_now, script = question->script,
-                          size = question->size]() mutable {
+                          for_now = recipient.full_for_now, script = question->script, size = question->size, guarded,
+                          now]() mutable {
     Looked looked;
-    if (guard_) looked.stored = guard_(size);
+    if (!guarded) {
+      looked.stored = guard_(size);
+      looked.plenty = looked.stored.ok() && guard_(kPlenty).ok();
+    }
     if (looked.stored.ok() && (limits.any() || !script.empty())) {
       maildir::RealFiles files;
       maildir::Fault fault;
@@ -271,7 +280,8 @@ void Recipients::look_at_disk(const Asked& question) {
       if (fault.error != 0) looked.stored = {fault.error, fault.where, {}};
     }
     if (looked.stored.error != 0) log::error("rcpt mailbox={}: {}", printable(path), explain(base_, looked.stored));
-    loop_.post([this, question = std::move(question), looked = std::move(looked)] {
+    loop_.post([this, question = std::move(question), looked = std::move(looked), now] {
+      if (looked.plenty) guarded_until_ = now + kGuarded;
       if (!looked.stored.ok()) return answer(question, reply_to(looked.stored, question->recipient->address));
       if (looked.scripted) question->recipient->scripted = true;
       accept(question);

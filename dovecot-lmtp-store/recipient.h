@@ -46,6 +46,7 @@ class Recipients {
   using Found = std::variant<std::shared_ptr<const Recipient>, lmtp::Reply>;
   using Done = MoveOnlyFunction<void(Found)>;
   // On a disk worker, for a message of so many bytes (0: not known): whether mail can be stored at all at this moment.
+  // While there is plenty of room, once a second is enough: each delivery finds out for itself.
   using Guard = std::function<Stored(std::uint64_t size)>;
 
   Recipients(Loop& loop, const Clock& clock, directory::Directory& directory, MailboxJobs& disk, maildir::Quota& quota,
@@ -80,6 +81,7 @@ class Recipients {
   MailboxJobs& disk_;
   maildir::Quota& quota_;
   const Guard guard_;
+  Instant guarded_until_ = Instant::min();
   const std::string base_;
   std::shared_ptr<const RecipientSettings> settings_;
   std::unique_ptr<QuotaStatus> quota_status_;

@@ -234,19 +234,37 @@ TEST_CASE("a full mailbox is refused as the settings say") {
 TEST_CASE("what the disk says, before the body") {
   Fixture f;
   Stored stored;
-  std::uint64_t size = 0;
-  f.start([&](std::uint64_t announced) {
-    size = announced;
-    return stored;
+  std::vector<std::uint64_t> sizes;
+  std::uint64_t room = 1u << 20;
+  f.start([&](std::uint64_t size) {
+    sizes.push_back(size);
+    return size <= room ? stored : Stored{ENOSPC, {}, {}};
   });
   CHECK(f.ask("u@d.org", 4711) == "ok");
-  CHECK(size == 4711);
+  CHECK(sizes.front() == 4711);
   stored.error = ENOSPC;
   CHECK(f.ask("u@d.org") == "452 4.3.1");
   stored.error = EIO;
   CHECK(f.ask("u@d.org") == "451 4.3.0");
   stored = {};
   CHECK(f.ask("u@d.org") == "ok");
+
+  // With plenty of room once a second is enough, for all recipients.
+  room = 1u << 30;
+  CHECK(f.ask("u@d.org") == "ok");
+  sizes.clear();
+  stored.error = EIO;
+  CHECK(f.ask("v@d.org", 4711) == "ok");
+  f.clock.advance(std::chrono::milliseconds(999));
+  CHECK(f.ask("u@d.org") == "ok");
+  CHECK(sizes.empty());
+  f.clock.advance(std::chrono::milliseconds(1));
+  CHECK(f.ask("u@d.org") == "451 4.3.0");
+  stored = {};
+  CHECK(f.ask("u@d.org") == "ok");
+  // But not for a message that could fill it.
+  CHECK(f.ask("u@d.org", 2u << 30) == "452 4.3.1");
+  f.clock.advance(std::chrono::seconds(1));
   f.disk.stop();
   CHECK(f.ask("u@d.org") == "451 4.3.2");
 }

@@ -56,6 +56,23 @@ TEST_CASE("everything in one burst, QUIT behind the dot, at every split") {
   }
 }
 
+TEST_CASE("replies to commands that came together go together, and nobody waits for one without need") {
+  Talk talk;
+  talk.greet();
+  talk.backend.later_lookups = true;
+  CHECK(talk.codes("MAIL FROM:<a@b>\r\nRCPT TO:<a@example.com>\r\nRCPT TO:<nobody@example.com>\r\nDATA\r\n").empty());
+  talk.backend.release();
+  CHECK(talk.codes("").empty());
+  talk.backend.release();
+  CHECK(talk.codes("") == "250 2.1.0 250 2.1.5 550 5.1.1 354");
+  CHECK(talk.codes("x\r\n.\r\n") == "250 2.0.0");
+  // One behind which nothing came is answered before the look-up of the next.
+  CHECK(talk.codes("MAIL FROM:<a@b>\r\n") == "250 2.1.0");
+  CHECK(talk.codes("NOOP\r\nRCPT TO:<a@example.com>\r\n") == "250 2.0.0");
+  talk.backend.release();
+  CHECK(talk.codes("") == "250 2.1.5");
+}
+
 TEST_CASE("what the backend says about a recipient goes to the client") {
   Talk talk;
   talk.greet();
