@@ -14,9 +14,12 @@ CommitGroup::CommitGroup(maildir::Files& files, const Clock& clock, std::string 
 }
 
 int CommitGroup::write_out(const std::vector<int>& files, std::size_t& failed) {
-  if (durability_ == Durability::None) return 0;
-  for (failed = 0; failed < files.size(); ++failed) {
-    const int error = files_.write_out(files[failed]);
+  return durability_ == Durability::None ? 0 : each(files, &maildir::Files::write_out, failed);
+}
+
+int CommitGroup::each(const std::vector<int>& fds, int (maildir::Files::*call)(int), std::size_t& failed) {
+  for (failed = 0; failed < fds.size(); ++failed) {
+    const int error = (files_.*call)(fds[failed]);
     if (error == 0) continue;
     Lock lock(mutex_);
     ++counts_.errors;
@@ -33,14 +36,8 @@ int CommitGroup::sync(const std::vector<int>& files, const std::vector<int>& fol
   failed = 0;
   int error = 0;
   if (share(fds, error)) return error;
-  for (; failed < fds.size(); ++failed) {
-    error = files_.sync(fds[failed]);
-    if (error != 0) break;
-  }
+  error = each(fds, &maildir::Files::sync, failed);
   end_alone();
-  if (error == 0) return 0;
-  Lock lock(mutex_);
-  ++counts_.errors;
   return error;
 }
 

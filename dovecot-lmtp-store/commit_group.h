@@ -68,6 +68,7 @@ class CommitGroup {
     Condition changed;
   };
 
+  int each(const std::vector<int>& fds, int (maildir::Files::*call)(int), std::size_t& failed);
   // Waits for a barrier. False: the caller is to sync by itself, and then to call end_alone().
   bool share(const std::vector<int>& fds, int& error);
   void end_alone();

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -262,8 +263,8 @@ void Recipients::look_at_disk(const Asked& question) {
                           now]() mutable {
     Looked looked;
     if (!guarded) {
-      looked.stored = guard_(size);
-      looked.plenty = looked.stored.ok() && guard_(kPlenty).ok();
+      looked.plenty = guard_(std::max(size, kPlenty)).ok();
+      if (!looked.plenty) looked.stored = guard_(size);
     }
     if (looked.stored.ok() && (limits.any() || !script.empty())) {
       maildir::RealFiles files;

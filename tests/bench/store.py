@@ -92,10 +92,9 @@ class Bench:
         for base in (self.ours, self.theirs, self.bare):
             os.mkdir(base)
             os.chown(base, MAIL_UID, MAIL_UID)
-        lab.configure("mailboxes", base=self.ours)
-        for base in (self.ours, self.theirs, self.bare):
             for address in self.addresses:
                 make_maildir(os.path.join(base, path_of(address)))
+        lab.configure("mailboxes", base=self.ours)
         self.path = lab.folder.make("dovecot-lmtp")
         for name in ("run", "state"):
             lab.folder.make("dovecot-lmtp/" + name)
