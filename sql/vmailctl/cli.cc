@@ -353,6 +353,21 @@ bool is_for_monitoring(const CLI::App& program) {
          (program.got_subcommand("cache") && program.get_subcommand("cache")->got_subcommand("stats"));
 }
 
+// Of the commands that were given, the last: what is missing, or misspelt, belongs to it.
+const CLI::App& innermost(const CLI::App& app) {
+  const auto given = app.get_subcommands();
+  return given.empty() ? app : innermost(*given.back());
+}
+
+// Empty: it takes no further command.
+std::string commands_of(const CLI::App& app) {
+  std::string names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  }
+  return names;
+}
+
 int run_command(const Arguments& arguments, Output& output) {
   const config::Settings settings = arguments.needs_settings ? config::load(arguments.file) : config::Settings{};
   return arguments.command({settings, output});
@@ -390,10 +405,18 @@ int run(int argc, char** argv) {
   try {
     program.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {
-    // What is missing is often there, but misspelt.
+    const CLI::App& command = innermost(program);
+    const std::string name = &command == &program ? "vmailctl" : "vmailctl " + command.get_name();
     const auto unknown = program.remaining(true);
-    if (!unknown.empty()) std::cerr << "vmailctl: '" << printable(unknown.front()) << "' is not known here\n";
-    program.exit(error);
+    if (const std::string known = commands_of(command); known.empty()) {
+      // What is missing is often there, but misspelt.
+      if (!unknown.empty()) std::cerr << "vmailctl: '" << printable(unknown.front()) << "' is not known here\n";
+      program.exit(error);
+    } else if (unknown.empty()) {
+      std::cerr << name << ": a command is missing; there are: " << known << '\n';
+    } else {
+      std::cerr << name << ": there is no '" << printable(unknown.front()) << "'; there are: " << known << '\n';
+    }
     return is_for_monitoring(program) ? kUnknown : EX_USAGE;
   } catch (const CLI::ParseError& error) {
     if (program.exit(error) == 0) return 0;

@@ -607,9 +607,9 @@ class Grants(SqlTestCase):
 
 class Status(SqlTestCase):
     def test_statuses_of_what_goes_wrong(self):
-        self.refused("schema", "nonsense", because="nonsense", status=64)
+        self.refused("schema", "nonsense", because="vmailctl schema: there is no 'nonsense'; there are: ", status=64)
         self.refused("schema", "upgrade", "--nonsense", because="--nonsense", status=64)
-        self.refused(because="subcommand is required", status=64)
+        self.refused(because="vmailctl: a command is missing; there are: schema, domain, ", status=64)
         self.assertIn("schema", self.ok("--help"))
 
         self.admin = Admin(self.folder, {"database": {"hosts": [f"unix:{self.admin.path}/nobody"]}})
