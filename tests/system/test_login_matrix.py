@@ -12,7 +12,7 @@ import tempfile
 import unittest
 
 from login_cases import BARRED, doveadm_answer, set_columns
-from private_server import Site, free_port
+from private_server import Site, free_port, wait_until
 from private_server.dovecot import LUA, Dovecot
 from private_server.suite import MAIL_UID
 from scram_client import ScramClient, stored_keys
@@ -203,6 +203,8 @@ class Matrix(unittest.TestCase):
             self.check("database down", "never-asked", PASSWORD, "temp")
         finally:
             site.database.thaw()
+            ask = doveadm(site.dovecot)
+            wait_until(lambda: ask("never-asked", PASSWORD)[0] == "no", 30, "the database to be asked again")
 
     def test_zz_daemon_down(self):
         """Last of all: nobody listens any more."""
