@@ -59,7 +59,7 @@ std::unique_ptr<Connection> Opening::wait() {
     if (!state_->changed.wait_until(state_->mutex, until)) break;
   }
   if (state_->connection) return std::move(state_->connection);
-  if (const auto& refusal = state_->refusal) throw Error(refusal->kind, refusal->code, refusal->text);
+  if (state_->refusal) throw Error(state_->refusal->kind, state_->refusal->code, state_->refusal->text);
   throw Error(ErrorKind::Lost, 0,
               state_->cancelled ? fmt::format("connecting to {} was given up", host_.text())
                                 : fmt::format("database on {} took no connection within {} ms; check that the server "
