@@ -21,18 +21,20 @@ class Secret {
  public:
   Secret() = default;
   explicit Secret(std::string_view text) : text_(text) {}
-  // Takes the text over and wipes what the caller leaves behind (a short string is copied by its move).
+  // Takes the text over and wipes what the caller leaves behind.
   static Secret take(std::string& text) {
-    Secret secret(text);
+    Secret secret;
+    secret.text_ = std::move(text);
     wipe(text);
     return secret;
   }
 
-  Secret(Secret&& other) noexcept : text_(other.text_) { wipe(other.text_); }
+  // A long string hands its buffer over; a short one is copied by its move, and wiped.
+  Secret(Secret&& other) noexcept : text_(std::move(other.text_)) { wipe(other.text_); }
   Secret& operator=(Secret&& other) noexcept {
     if (this != &other) {
       wipe(text_);
-      text_ = other.text_;
+      text_ = std::move(other.text_);
       wipe(other.text_);
     }
     return *this;
