@@ -81,7 +81,7 @@ void Logins::explain(Attempt attempt, Explained done) {
 }
 
 Logins::PendingPtr Logins::begin(Kind kind, Attempt&& attempt) {
-  const auto pending = std::make_shared<Pending>(loop_, kind, std::move(attempt));
+  const auto pending = std::make_shared<Pending>(kind, std::move(attempt));
   pending->place = pending_.insert(pending_.end(), pending);
   pending->arrival = clock_.now();
   pending->expires = pending->arrival + kDeadline;
@@ -90,8 +90,8 @@ Logins::PendingPtr Logins::begin(Kind kind, Attempt&& attempt) {
 
 // An answer is not to be had at once: from here on the deadline runs.
 void Logins::wait(const PendingPtr& pending) {
-  if (std::exchange(pending->waits, true)) return;
-  pending->deadline.start(pending->expires - clock_.now(), [this, weak = std::weak_ptr(pending)] {
+  if (pending->deadline) return;
+  pending->deadline.emplace(loop_).start(pending->expires - clock_.now(), [this, weak = std::weak_ptr(pending)] {
     if (const auto late = weak.lock()) {
       fail(late, Cause::Deadline, "no answer in time", "no answer within 6.5 s: the database or the hashing is slow");
     }
@@ -123,7 +123,7 @@ void Logins::admit(const PendingPtr& pending) {
     return ask(pending, directory::Freshness::Cached);
   }
   wait(pending);
-  pending->timer.start(ruling.delay, [this, weak = std::weak_ptr(pending)] {
+  pending->timer.emplace(loop_).start(ruling.delay, [this, weak = std::weak_ptr(pending)] {
     const auto slowed = weak.lock();
     if (slowed && !slowed->over) ask(slowed, directory::Freshness::Cached);
   });
@@ -197,8 +197,8 @@ void Logins::fail(const PendingPtr& pending, Cause cause, std::string told, std:
 Logins::PendingPtr Logins::end(const PendingPtr& pending) {
   auto kept = pending;  // `pending` may refer to the list's own element
   kept->over = true;
-  kept->deadline.cancel();
-  kept->timer.cancel();
+  kept->deadline.reset();
+  kept->timer.reset();
   pending_.erase(kept->place);
   return kept;
 }

@@ -1,5 +1,7 @@
 #include "dovecot-auth/login_log.h"
 
+#include <fmt/format.h>
+
 #include "shared/base/text.h"
 #include "shared/runtime/log.h"
 
@@ -9,14 +11,8 @@ namespace {
 // A value in a line of key=value pairs: what an outsider sent cannot pretend to be the next pair.
 std::string field(std::string_view text) {
   if (text.empty()) return "-";
-  std::string out;
-  for (const char c : printable(text)) {
-    if (c == ' ') {
-      out += "\\x20";
-    } else {
-      out += c;
-    }
-  }
+  std::string out = printable(text);
+  for (auto at = out.find(' '); at != std::string::npos; at = out.find(' ', at)) out.replace(at, 1, "\\x20");
   return out;
 }
 
@@ -33,18 +29,18 @@ const char* word(Cause cause) {
 void log_login(const Attempt& attempt, const LoginOutcome& outcome, const std::string& reason,
                const std::string& app_password) {
   if (outcome.is_found() && log::level() < log::Level::Info) return;
-  std::string who =
-      "login user=" + field(attempt.user) + " service=" + field(attempt.service) + " rip=" + field(attempt.remote_ip);
-  if (!attempt.session.empty()) who += " session=" + field(attempt.session);
-  if (!app_password.empty()) who += " app_password=" + field(app_password);
+  std::string line = fmt::format("login user={} service={} rip={}", field(attempt.user), field(attempt.service),
+                                 field(attempt.remote_ip));
+  if (!attempt.session.empty()) line += " session=" + field(attempt.session);
+  if (!app_password.empty()) line += " app_password=" + field(app_password);
   switch (outcome.status()) {
     case Status::Found:
-      return log::info("{} result=ok", who);
+      return log::write(log::Level::Info, line += " result=ok");
     case Status::NotFound:
     case Status::Disabled:
-      return log::info("{} result=failed reason={}", who, reason);
+      return log::info("{} result=failed reason={}", line, reason);
     case Status::TempFail:
-      return log::warning("{} result=tempfail reason={}", who, reason);
+      return log::warning("{} result=tempfail reason={}", line, reason);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,8 +28,7 @@ struct Logins::Refusal {
 };
 
 struct Logins::Pending {
-  Pending(Loop& loop, Kind kind_of_it, Attempt&& what)
-      : kind(kind_of_it), attempt(std::move(what)), account(attempt.user), timer(loop), deadline(loop) {}
+  Pending(Kind kind_of_it, Attempt&& what) : kind(kind_of_it), attempt(std::move(what)), account(attempt.user) {}
 
   const directory::AppPassword* app_password() const {
     return credentials ? find_app_password(*credentials, attempt.password) : nullptr;
@@ -38,8 +38,8 @@ struct Logins::Pending {
     return app != nullptr ? app->hash : credentials->hash;
   }
   // Of a test: what was seen on the way.
-  void note(const char* step, bool good, std::string text) {
-    if (kind == Kind::Test) steps.push_back({step, good, std::move(text)});
+  void note(const char* step, bool good, std::string_view text) {
+    if (kind == Kind::Test) steps.push_back({step, good, std::string(text)});
   }
   // The row is read again: what was seen of it is seen anew.
   void forget_account() {
@@ -68,8 +68,7 @@ struct Logins::Pending {
   std::vector<Explanation::Step> steps;
 
   Instant arrival, expires;
-  Timer timer, deadline;
-  bool waits = false;  // the deadline runs
+  std::optional<Timer> timer, deadline;  // most attempts wait for nothing
   bool over = false;
   std::list<PendingPtr>::iterator place;
 };

@@ -3,6 +3,7 @@
 #include <locale.h>
 #include <wctype.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace vmail {
@@ -129,6 +130,8 @@ std::optional<std::uint64_t> parse_number(std::string_view digits) {
 }
 
 std::string printable(std::string_view text, std::size_t limit) {
+  const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f; };
+  if (text.size() <= limit && std::all_of(text.begin(), text.end(), is_plain)) return std::string(text);
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;
   std::size_t i = 0;
