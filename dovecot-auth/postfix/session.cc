@@ -1,14 +1,14 @@
 #include "dovecot-auth/postfix/session.h"
 
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <string_view>
 
 #include "shared/base/text.h"
+#include "shared/password/encoding.h"
+#include "shared/password/random.h"
 #include "shared/runtime/log.h"
 
 namespace vmail::auth::postfix {
@@ -18,19 +18,6 @@ constexpr auto kLineDeadline = std::chrono::seconds(10);
 // Of one connection. More checks than this wait unread; of more abandoned exchanges the oldest is dropped.
 constexpr std::size_t kMaxChecking = 64;
 constexpr std::size_t kMaxWaiting = 32;
-
-// Ties a login to this connection in other parts of the protocol, which we do not serve; clients want one all the same.
-std::string random_cookie() {
-  std::array<unsigned char, 16> bytes{};
-  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return std::string(32, '0');
-  std::string hex;
-  for (const unsigned char byte : bytes) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    hex += kDigits[byte >> 4];
-    hex += kDigits[byte & 15];
-  }
-  return hex;
-}
 
 // The four outcomes as this protocol spells them. Nothing: hang up without a reply, since Postfix makes a permanent 535
 // of every FAIL, also of one with code=temp_fail, and a 454 of a lost connection (xsasl_dovecot_server.c).
@@ -53,7 +40,10 @@ std::optional<std::string> reply_to(std::uint32_t id, const std::string& user, c
 AuthSession::AuthSession(Channel& channel, Logins& logins, const std::vector<std::string>& mechanisms,
                          std::uint64_t connection)
     : channel_(channel), logins_(logins), mechanisms_(mechanisms) {
-  channel_.send(handshake(static_cast<std::uint32_t>(::getpid()), connection, random_cookie(), mechanisms));
+  // The cookie ties a login to this connection in other parts of the protocol, which we do not serve; clients want one
+  // all the same.
+  const std::string cookie = password::encode_hex(password::random_bytes(16));
+  channel_.send(handshake(static_cast<std::uint32_t>(::getpid()), connection, cookie, mechanisms));
 }
 
 void AuthSession::on_bytes(std::string_view bytes) {

@@ -1,4 +1,4 @@
-// Salts from the kernel's random source. Both throw std::system_error when it gives none.
+// Bytes and salts from the kernel's random source. Both throw std::system_error when it gives none.
 #pragma once
 
 #include <cstddef>
