@@ -105,7 +105,8 @@ def idle(labs, report):
         return result["lookups"] / result["seconds"]
 
     ask(0)
-    rates = interleave({"500": lambda: ask(484), "16": lambda: ask(0)})
+    # Both are vmail-mapd, and what one differs from the other by is less than one run from the next.
+    rates = interleave({"500": lambda: ask(484), "16": lambda: ask(0)}, 4 * ROUNDS)
     case = "warm, 500 connections of which 16 busy (socketmap_load)"
     report.add(case, "lookups/s", rates["500"], (">=", 1), "16 connections", rates["16"])
     report.add("resident memory per idle connection", "bytes", memory, ("<=", 1024))
@@ -129,15 +130,18 @@ def cold(labs, report):
             statements.append((lab.statements() - before) / count)
             return run.rate
 
-        def theirs():
-            return lab.postmap(lab.tables["mysql:"]["mailboxes"], files, found=count // 2).rate
+        def theirs(peer):
+            return lab.postmap(lab.tables[peer]["mailboxes"], files, found=count // 2).rate
 
-        ours()
-        theirs()
+        # The second is the one that has a server between Postfix and the database, as we have.
+        runs = {"vmailkit": ours} | {peer: lambda peer=peer: theirs(peer) for peer in ("mysql:", "proxy:mysql:")}
+        for run in runs.values():
+            run()
         statements.clear()
-        rates = interleave({"vmailkit": ours, "mysql:": theirs})
+        rates = interleave(runs)
         case = f"cold, mailboxes, {clients} clients (postmap)"
         report.add(case, "lookups/s", rates["vmailkit"], (">=", 0.8), "mysql:", rates["mysql:"])
+        report.add(case, "lookups/s", rates["vmailkit"], None, "proxy:mysql:", rates["proxy:mysql:"])
         # The feed is polled meanwhile too.
         report.add(f"statements per cold address, {clients} clients", "", statements, ("<=", 1.01))
 
