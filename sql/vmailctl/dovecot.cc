@@ -6,7 +6,6 @@
 #include <chrono>
 #include <optional>
 
-#include "shared/base/text.h"
 #include "sql/vmailctl/daemons.h"
 #include "sql/vmailctl/refusal.h"
 #include "sql/vmailctl/run_program.h"
@@ -30,7 +29,7 @@ std::optional<std::string> doveadm(std::vector<std::string> arguments) {
     }
     // `doveadm auth cache flush` (2.3.19) ends with 0 whatever has happened.
     if (ran.errors.find("Error: ") != std::string::npos || ran.errors.find("Fatal: ") != std::string::npos) {
-      return printable(trim(ran.errors), 400);
+      return ran.complaint();
     }
     return ran.status == 0 || ran.status == kNotFound ? "" : fmt::format("it ended with status {}", ran.status);
   } catch (const Refusal& error) {

@@ -148,7 +148,7 @@ int settle_held(const App& app, const std::string& address, const char* flag, co
     } else if (!sender.empty()) {
       const Ran ran = settle_message(flag, queue_id);
       if (ran.status != 0) {
-        app.output.note("postsuper: " + printable(ran.errors, 400));
+        app.output.note("postsuper: " + ran.complaint());
         failed.push_back(queue_id);
         continue;
       }

@@ -50,7 +50,7 @@ void read_logins(const std::string& shown, std::map<std::string, std::string>& l
 
 std::vector<QueuedMessage> queued_messages() {
   const Ran ran = run_program({"postqueue", "-j"});
-  if (ran.status != 0) throw Refusal("the queue cannot be read: " + printable(trim(ran.errors), 400), "");
+  if (ran.status != 0) throw Refusal("the queue cannot be read: " + ran.complaint(), "");
   std::vector<QueuedMessage> messages;
   for (const auto& line : split(ran.output, '\n')) {
     const auto entry = nlohmann::json::parse(line, nullptr, false);

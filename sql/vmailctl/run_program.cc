@@ -97,6 +97,14 @@ Ran run_program(const std::vector<std::string>& arguments, std::chrono::seconds 
   return ran;
 }
 
+std::string Ran::complaint() const {
+  std::string line;
+  for (const auto& part : split(errors, '\n')) {
+    if (!trim(part).empty()) line.append(line.empty() ? "" : "; ").append(trim(part));
+  }
+  return printable(line, 400);
+}
+
 bool has_program(const std::string& name) {
   const char* path = ::getenv("PATH");
   std::string folders = std::string(path == nullptr ? "" : path) + ":/usr/sbin";

@@ -11,6 +11,9 @@ struct Ran {
   int status = 0;      // its exit status; 128 and the signal's number when a signal ended it
   std::string output;  // on standard output; no more than 64 MiB
   std::string errors;  // on standard error, the same
+
+  // What it wrote there, in one line that can be shown.
+  std::string complaint() const;
 };
 
 // Looked for in PATH, then in /usr/sbin. Blocks until it has ended; one that takes longer than that is killed. Throws

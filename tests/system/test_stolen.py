@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import unittest
+import unittest.mock
 
 from private_server import Site, wait_until
 from site_tests import BUILD, imap, login_code, message, submission
@@ -104,6 +105,21 @@ class Stolen(unittest.TestCase):
         self.assertFalse(imap_login(THIEF))
         wait_until(lambda: vmailctl("user", "unlock", THIEF)[0] == 0, 30, "the database to answer")
         wait_until(lambda: imap_login(THIEF), 30, "the login to pass again")
+
+    def test_the_queue_cannot_be_read(self):
+        """The login is locked all the same, and one line tells why the rest could not be done."""
+        config = site.folder.make("no-postfix")
+        for name in ("main.cf", "master.cf"):
+            with open(os.path.join(config, name), "w", encoding="ascii") as file:
+                file.write(f"queue_directory = {config}\n" if name == "main.cf" else "")
+        with unittest.mock.patch.dict(os.environ, MAIL_CONFIG=config):
+            done = site.suite.vmailctl("user", "lock", THIEF)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (line,) = [line for line in done.stderr.splitlines() if "queue" in line]
+        self.assertIn("the queue cannot be read: ", line)
+        self.assertIn("Mail system is down", line)
+        self.assertNotIn("\\x", line)
+        self.assertFalse(imap_login(THIEF))
 
 
 if __name__ == "__main__":
