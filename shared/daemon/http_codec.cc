@@ -102,7 +102,7 @@ bool Decoder::take_request_line() {
   const std::string_view method = line.substr(0, first);
   std::string_view target = line.substr(first + 1, last - first - 1);
   const std::string_view version = line.substr(last + 1);
-  if (!is_token(method) || target.empty() || !is_visible(target)) {
+  if (!is_token(method) || target.empty() || target.front() == '?' || !is_visible(target)) {
     return refuse(400, "the first line is no request of HTTP/1.1");
   }
   if (version.size() != 8 || version.substr(0, 5) != "HTTP/" || !is_digit(version[5]) || version[6] != '.' ||

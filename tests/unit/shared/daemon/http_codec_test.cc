@@ -78,6 +78,7 @@ TEST_CASE("requests that are refused") {
       {"one word", "HELLO\r\n", kNoRequest},
       {"two words", "GET /\r\n", kNoRequest},
       {"two blanks", "GET  HTTP/1.1\r\n", kNoRequest},
+      {"a query without a path", "GET ?x HTTP/1.1\r\n", kNoRequest},
       {"a blank in the target", "GET /a b HTTP/1.1\r\n", kNoRequest},
       {"a control character", std::string("GET /\x01 HTTP/1.1\r\n"), kNoRequest},
       {"a byte beyond ASCII", "GET /\xc3\xa4 HTTP/1.1\r\n", kNoRequest},
