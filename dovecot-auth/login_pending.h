@@ -5,7 +5,6 @@
 #include <list>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,9 +36,10 @@ struct Logins::Pending {
     const auto* app = app_password();
     return app != nullptr ? app->hash : credentials->hash;
   }
-  // Of a test: what was seen on the way.
-  void note(const char* step, bool good, std::string_view text) {
-    if (kind == Kind::Test) steps.push_back({step, good, std::string(text)});
+  // Of a test: what was seen on the way. The parts of its text are put together for a test alone.
+  template <class... Parts>
+  void note(const char* step, bool good, const Parts&... parts) {
+    if (kind == Kind::Test) steps.push_back({step, good, (std::string() + ... + parts)});
   }
   // The row is read again: what was seen of it is seen anew.
   void forget_account() {

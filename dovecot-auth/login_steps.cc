@@ -50,7 +50,7 @@ void Logins::found(const PendingPtr& pending, Outcome<Credentials> credentials) 
 
   const std::string mailbox = directory::address_key(pending->credentials->mailbox.address());
   const bool by_another_name = mailbox != directory::address_key(pending->attempt.user);
-  if (pending->kind == Kind::Test) pending->note("account", true, "the mailbox is " + mailbox);
+  pending->note("account", true, "the mailbox is ", mailbox);
   pending->account = mailbox;
   if (by_another_name) {
     if (stopped_here(pending)) return;
