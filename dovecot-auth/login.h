@@ -124,7 +124,7 @@ class Logins {
 
   void ask(const PendingPtr& pending, directory::Freshness freshness);
   void found(const PendingPtr& pending, Outcome<directory::Credentials> credentials);
-  void found_none(const PendingPtr& pending, Refusal refusal);
+  void found_none(const PendingPtr& pending, const char* step, Refusal refusal);
   void found_keys(const PendingPtr& pending);
   void choose(const PendingPtr& pending);
   void hash(const PendingPtr& pending, Secret stored);

@@ -8,6 +8,7 @@
 #include "dovecot-auth/login.h"
 #include "dovecot-auth/login_pending.h"
 #include "shared/directory/idn.h"
+#include "shared/password/scheme.h"
 #include "shared/password/scram.h"
 #include "shared/runtime/log.h"
 
@@ -34,9 +35,9 @@ void Logins::found(const PendingPtr& pending, Outcome<Credentials> credentials) 
     case Status::Found:
       break;
     case Status::NotFound:
-      return found_none(pending, {Cause::Unknown, "no such account"});
+      return found_none(pending, "account", {Cause::Unknown, "no such account"});
     case Status::Disabled:
-      return found_none(pending, {Cause::Disabled, "the account is disabled"});
+      return found_none(pending, "account", {Cause::Disabled, "the account is disabled"});
     case Status::TempFail:
       // The database being away is no leave to guess: what did not match counts, though nobody is refused for good.
       if (pending->result && pending->result->verdict == password::Verdict::Mismatch && pending->kind == Kind::Check) {
@@ -56,13 +57,18 @@ void Logins::found(const PendingPtr& pending, Outcome<Credentials> credentials) 
     if (stopped_here(pending)) return;
     if (is_throttled(pending, throttle_.rule(mailbox, pending->attempt.remote_ip, clock_.now()))) return;
   }
+  if (password::is_no_password(pending->stored().view())) {
+    // Nobody is refused because of what was remembered.
+    if (!pending->fresh) return ask(pending, Freshness::FreshForRefusal);
+    return found_none(pending, "password", {Cause::WrongPassword, "the account has no password"});
+  }
   if (pending->kind == Kind::Keys) return found_keys(pending);
   choose(pending);
 }
 
-// The same work as for an account that exists, so that the time it takes tells nothing.
-void Logins::found_none(const PendingPtr& pending, Refusal refusal) {
-  pending->note("account", false, refusal.reason);
+// The same work as for an account with a password, so that the time it takes tells nothing.
+void Logins::found_none(const PendingPtr& pending, const char* step, Refusal refusal) {
+  pending->note(step, false, refusal.reason);
   pending->credentials.reset();
   pending->no_account = std::move(refusal);
   if (pending->kind == Kind::Check) return hash(pending, Secret(dummy_hash_));

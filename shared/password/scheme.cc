@@ -119,6 +119,10 @@ Parsed parse_as(const Known& known, const Secret& text, const Limits& limits) {
 
 }  // namespace
 
+bool is_no_password(std::string_view stored) {
+  return stored.empty() || stored.front() == '!' || stored.front() == '*';
+}
+
 std::string_view dovecot_name(Scheme scheme) {
   for (const auto& known : kKnown) {
     if (known.scheme == scheme) return known.name;

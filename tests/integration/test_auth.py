@@ -243,7 +243,6 @@ class StoredHashes(unittest.TestCase):
         for stored, why in (
             ("{ROT13}frperg", "{ROT13} is not known"),
             ("plain-text-password", "plain password"),
-            ("", "no password hash"),
             (self.ours[:100], "80 of 86"),
             (f"$6$rounds=20001$abcdefgh${digest}", "more than passwords.max_rounds = 20000"),
             (f"$6$rounds=999999999$abcdefgh${digest}", "more than passwords.max_rounds"),
@@ -261,6 +260,16 @@ class StoredHashes(unittest.TestCase):
                 self.assertIn(why, logged)
                 self.assertNotIn(digest[:20], logged)
                 self.assertNotIn("plain-text", logged)
+
+    def test_without_a_password_it_is_wrong_and_the_log_says_why(self):
+        for stored in ("", "!", "*", "!" + self.ours):
+            with self.subTest(stored[:2]):
+                set_hash(ANNA, stored)
+                seen = len(log())
+                self.assertEqual(verify(ANNA, PASSWORD), "NO")
+                with Smtpd() as smtpd:
+                    self.assertTrue(smtpd.plain(ANNA, PASSWORD).startswith("FAIL\t1\t"))
+                self.assertEqual(log()[seen:].count("result=failed reason=the account has no password"), 2)
 
 
 class Outage(unittest.TestCase):

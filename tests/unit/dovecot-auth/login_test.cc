@@ -296,6 +296,45 @@ TEST_CASE("login: app passwords") {
   }
 }
 
+TEST_CASE(
+    "login: an account without a password is refused as with a wrong one, by a fresh row, and says so in the log") {
+  Fixture f;
+  for (const std::string& stored : {std::string(), std::string("!"), std::string("*"), "!" + f.stored}) {
+    CAPTURE(stored);
+    const auto asked = f.backend.asked_fresh();
+    f.backend.add("u", "d.org", stored, [](auto& credentials) { credentials.scram = Secret("4096,salt,key,key"); });
+    const auto result = f.check(Fixture::attempt("u@d.org", "secret"));
+    CHECK(result.text() == kFailed);
+    CHECK(result.log.find("result=failed reason=the account has no password") != std::string::npos);
+    CHECK(f.backend.asked_fresh() == asked + 1);
+
+    // Nor do the keys of a former password open it.
+    std::optional<bool> given;
+    f.backend.logins().keys(Fixture::attempt("u@d.org", ""), [&](auto keys) { given = keys.is_found(); });
+    f.backend.until([&] { return given.has_value(); });
+    CHECK(given == false);
+    CHECK(f.run([&](auto done) {
+             f.backend.logins().proven(Fixture::attempt("u@d.org", ""), true, std::move(done));
+           }).text() == kFailed);
+  }
+  SECTION("its app passwords are others") {
+    f.backend.add("u", "d.org", "!", [&](directory::Credentials& credentials) { f.add_app_password(credentials); });
+    CHECK(f.login("u@d.org", kApp) == "ok");
+    CHECK(f.login("u@d.org", "!") == kFailed);
+  }
+  SECTION("nobody is refused because of what was remembered") {
+    f.backend.add("u", "d.org", "!");
+    f.backend.hold();
+    std::optional<std::string> answer;
+    f.backend.logins().check(Fixture::attempt("u@d.org", "secret"),
+                             [&](LoginOutcome outcome, std::string_view) { answer = outcome.reason(); });
+    f.backend.break_database("u@d.org", "the database is down");
+    f.backend.release();
+    f.backend.until([&] { return answer.has_value(); });
+    CHECK(answer == "the database is down");
+  }
+}
+
 TEST_CASE("login: keys are given, and the proof is judged as a password is") {
   Fixture f;
   const std::string scram = password::make_scram_sha256(Secret("secret"));
@@ -382,6 +421,13 @@ TEST_CASE("login: an explanation tells each step, counts for nothing and is not 
   for (int i = 0; i < 30; ++i) CHECK(explain("u@d.org", "wrong").reason == "wrong password");
   CHECK(f.backend.throttle().accounts() == 0);
   CHECK(explain("nobody@d.org", "x").reason == "no such account");
+  f.backend.add("u", "d.org", "!" + f.stored);
+  const auto none = explain("u@d.org", "secret");
+  CHECK(none.reason == "the account has no password");
+  REQUIRE(none.steps.size() == 4);
+  CHECK(none.steps[2].good);
+  CHECK(none.steps[3].what == "password");
+  CHECK_FALSE(none.steps[3].good);
 
   f.backend.add("u", "d.org", f.stored,
                 [](directory::Credentials& credentials) { credentials.access.services = "pop3"; });
