@@ -57,7 +57,10 @@ void Logins::found(const PendingPtr& pending, Outcome<Credentials> credentials) 
     if (stopped_here(pending)) return;
     if (is_throttled(pending, throttle_.rule(mailbox, pending->attempt.remote_ip, clock_.now()))) return;
   }
-  if (password::is_no_password(pending->stored().view())) {
+  // Keys may stand alone, beside an empty password.
+  const bool by_keys = pending->kind == Kind::Keys || pending->kind == Kind::Proof;
+  const Secret& stored = pending->stored();
+  if (password::is_shut(stored.view()) || (stored.empty() && !by_keys)) {
     // Nobody is refused because of what was remembered.
     if (!pending->fresh) return ask(pending, Freshness::FreshForRefusal);
     return found_none(pending, "password", {Cause::WrongPassword, "the account has no password"});

@@ -140,7 +140,8 @@ std::optional<Denial> VerifySession::why_withheld(const Request& request,
       services_.locked.contains(request.user) || services_.locked.contains(credentials.mailbox.address());
   if (locked) return Denial{Cause::Locked, "the login is locked on this host"};
   if (credentials.app_passwords_only) return Denial{Cause::AppPasswordOnly, "app passwords only"};
-  if (password::is_no_password(credentials.hash.view())) {
+  const bool none = credentials.hash.empty() && !wants_keys(request);
+  if (none || password::is_shut(credentials.hash.view())) {
     return Denial{Cause::WrongPassword, "the account has no password"};
   }
   if (wants_keys(request) && credentials.scram.empty()) {

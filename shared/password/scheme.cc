@@ -119,8 +119,8 @@ Parsed parse_as(const Known& known, const Secret& text, const Limits& limits) {
 
 }  // namespace
 
-bool is_no_password(std::string_view stored) {
-  return stored.empty() || stored.front() == '!' || stored.front() == '*';
+bool is_shut(std::string_view stored) {
+  return stored.starts_with('!') || stored.starts_with('*');
 }
 
 std::string_view dovecot_name(Scheme scheme) {

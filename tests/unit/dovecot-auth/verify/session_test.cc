@@ -143,15 +143,18 @@ TEST_CASE("verify session: a hash is withheld from a login that may not be") {
   add("office", [](auto& credentials) { credentials.access.networks = "192.0.2.0/24 2001:db8::/32"; });
   add("gone", [](auto& credentials) { credentials.access.not_after = 1; });
   add("apps", [](auto& credentials) { credentials.app_passwords_only = true; });
-  add("keys", [](auto& credentials) { credentials.scram = Secret("4096,salt,key,key"); });
-  f.backend.add("none", "mydomain.com", "!" + f.stored,
-                [](auto& credentials) { credentials.scram = Secret("4096,salt,key,key"); });
+  const auto with_keys = [](auto& credentials) { credentials.scram = Secret("4096,salt,key,key"); };
+  add("keys", with_keys);
+  f.backend.add("shut", "mydomain.com", "!" + f.stored, with_keys);
+  f.backend.add("alone", "mydomain.com", "", with_keys);
   const auto ask = [&](const std::string& local, const std::string& more) {
     return f.say("CREDENTIALS\tuser=" + local + "@mydomain.com\t" + more + "\n");
   };
   CHECK(ask("pop", "service=imap") == "NO\n");
-  CHECK(ask("none", "service=imap") == "NO\n");
-  CHECK(ask("none", "service=imap\tscheme=SCRAM-SHA-256") == "NO\n");
+  CHECK(ask("shut", "service=imap") == "NO\n");
+  CHECK(ask("shut", "service=imap\tscheme=SCRAM-SHA-256") == "NO\n");
+  CHECK(ask("alone", "service=imap") == "NO\n");
+  CHECK(ask("alone", "service=imap\tscheme=SCRAM-SHA-256").find("\tpassword={SCRAM-SHA-256}") != std::string::npos);
   CHECK(ask("pop", "service=pop3").substr(0, 3) == "OK\t");
   CHECK(ask("office", "rip=198.51.100.1") == "NO\n");
   CHECK(ask("office", "rip=192.0.2.1").substr(0, 3) == "OK\t");
