@@ -157,9 +157,9 @@ long ask(const char* socket_path, const char* request, size_t size, char* reply,
   return length;
 }
 
-long read_all(int fd, char* buffer, size_t capacity, long long deadline_ms, const char** why) {
+long read_strings(int fd, int count, char* buffer, size_t capacity, long long deadline_ms, const char** why) {
   size_t size = 0;
-  for (;;) {
+  while (count > 0) {
     if (!wait_for(fd, POLLIN, deadline_ms)) {
       *why = kTooLate;
       return -1;
@@ -168,17 +168,20 @@ long read_all(int fd, char* buffer, size_t capacity, long long deadline_ms, cons
     char extra;
     const bool full = size == capacity;
     const ssize_t got = read(fd, full ? &extra : buffer + size, full ? 1 : capacity - size);
-    if (got == 0) return static_cast<long>(size);
+    if (got == 0) break;
     if (got > 0 && full) {
       *why = "it is too long";
       return -1;
     }
-    if (got > 0) size += static_cast<size_t>(got);
+    for (ssize_t i = 0; i < got; ++i) {
+      if (buffer[size++] == '\0') --count;
+    }
     if (got < 0 && errno != EINTR && errno != EAGAIN) {
       *why = strerror(errno);
       return -1;
     }
   }
+  return static_cast<long>(size);
 }
 
 }  // namespace vmail::auth::client

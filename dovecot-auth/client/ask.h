@@ -29,7 +29,8 @@ class Connection {
 long ask(const char* socket_path, const char* request, size_t size, char* reply, size_t capacity, long long deadline_ms,
          const char** why);
 
-// Reads from a pipe until its end; -1 with `why` when that takes too long, or when there is more than `capacity`.
-long read_all(int fd, char* buffer, size_t capacity, long long deadline_ms, const char** why);
+// Reads from a pipe until `count` strings, each with its NUL, are there, or until its end; -1 with `why` when that
+// takes too long, or when there is more than `capacity`.
+long read_strings(int fd, int count, char* buffer, size_t capacity, long long deadline_ms, const char** why);
 
 }  // namespace vmail::auth::client

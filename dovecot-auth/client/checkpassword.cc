@@ -35,6 +35,10 @@ constexpr int kTemporary = 111;
 constexpr long long kDeadlineMs = 8000;
 // Dovecot sends no more than 512 bytes.
 constexpr size_t kMaxInput = 1024;
+// "user NUL password NUL timestamp NUL". Not until the end of the pipe: what Dovecot starts before it has written, for
+// other logins, inherits the writing end (its db-checkpassword.c sets no close-on-exec), so that of logins that come
+// together each would wait until all that were started behind it are over.
+constexpr int kInputStrings = 3;
 
 enum class Mode { Verify, Userdb, Credentials };
 
@@ -96,7 +100,7 @@ void put_from_environment(tabs::Writer& writer, const char* key, const char* var
   if (value != nullptr && *value != '\0') writer.field(key, value);
 }
 
-// The request, out of "user NUL password NUL timestamp NUL" on descriptor 3.
+// The request, out of what is on descriptor 3.
 size_t build_request(Mode mode, size_t input_size) {
   const char* user = secrets.input;
   const char* user_end = static_cast<const char*>(memchr(user, '\0', input_size));
@@ -157,7 +161,7 @@ int main(int argc, char** argv) {
   const Mode mode = mode_from_environment();
 
   const char* why = nullptr;
-  const long got = client::read_all(kInput, secrets.input, kMaxInput, deadline, &why);
+  const long got = client::read_strings(kInput, kInputStrings, secrets.input, kMaxInput, deadline, &why);
   if (got < 0) fail("descriptor 3: %s: is this run by Dovecot?", why);
   const size_t request_size = build_request(mode, static_cast<size_t>(got));
 

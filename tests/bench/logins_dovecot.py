@@ -18,6 +18,11 @@ from report import ROUNDS, interleave
 
 BLOCK = 10_000
 NETWORKS, RATE = 1_000, 10_000
+# Who guesses has so many connections, and on each so many guesses on their way.
+CONNECTIONS, DEPTH = 400, 32
+# For checkpassword Dovecot starts a process for each guess, however many there are. Unless it is told otherwise it has 100
+# login processes for each of its four protocols, with one login each.
+DEPTH_BY_PROCESSES = 1
 
 _SQL = """\
 driver = mysql
@@ -133,24 +138,27 @@ def flood(labs, report):
         sockets = {"the SASL socket": os.path.join(lab.suite.queue, "auth"), **sockets}
         for name, path in sockets.items():
             honest = users_of(lab, 0, 20)
+            depth = DEPTH_BY_PROCESSES if name == "checkpassword" else DEPTH
             worst, failed = [], []
             for _ in range(ROUNDS):
                 lab.suite.control("throttle", "clear", "--all")
                 # The user is known, and what is left of the last flood has passed.
                 wait_until(lambda: not load(path, honest, PASSWORD, seconds=1, clients=1)["failed"], 60, "a good login")
-                with _flooded(path, guessed):
+                with _flooded(path, guessed, depth):
                     result = load(path, honest, PASSWORD, seconds=8, clients=1, pause=50)
                 worst.append(result["max"] / 1000)
                 failed.append(result["failed"])
-            case = f"a user's slowest login among {RATE:,} guesses/s from {NETWORKS:,} networks, {name}"
+            guesses = f"{RATE:,} guesses/s from {NETWORKS:,} networks, {CONNECTIONS * depth:,} at once"
+            case = f"a user's slowest login among {guesses}, {name}"
             report.add(case, "s", worst, ("<=", 1))
             report.add("the same user's logins that failed", "", failed, ("<=", 0))
     lab.configure("auth", verified_lifetime=None)
 
 
 @contextlib.contextmanager
-def _flooded(path, users):
-    options = {"socket": path, "users": users, "rate": RATE, "networks": NETWORKS, "clients": 400, "depth": 32}
+def _flooded(path, users, depth):
+    options = {"socket": path, "users": users, "rate": RATE, "networks": NETWORKS, "clients": CONNECTIONS}
+    options["depth"] = depth
     argv = [program("auth_flood"), "--seconds", "10"]
     for name, value in options.items():
         argv += ["--" + name, str(value)]

@@ -70,6 +70,11 @@ class Modes(unittest.TestCase):
             f"VERIFY\tuser=anna@example.test\tpassword={SECRET}\tservice=imap\trip=192.0.2.2\tsession=s\n",
         )
 
+    def test_descriptor_3_that_another_process_has_too(self):
+        """As when Dovecot starts several at once: each inherits what the others are to read from."""
+        with daemon(OK) as (path, _):
+            self.assertEqual(run(path, "anna@example.test", SECRET, held=True).status, 0)
+
     def test_wrong_password(self):
         done, _ = self.ask(VERIFY, b"NO\n")
         self.assertEqual((done.status, done.reply, done.stderr), (1, "", ""))

@@ -32,12 +32,13 @@ def run(
     options=None,
     program=("/usr/lib/dovecot/checkpassword-reply",),
     output="pipe",
+    held=False,
     **environment,
 ):
     """Asks at the socket `path`; returns (exit status, what came on descriptor 4, standard error).
 
     raw_input is what descriptor 3 holds in the place of user and password, None for no descriptor 3. output is "pipe",
-    "none" for no descriptor 4, or "reader gone".
+    "none" for no descriptor 4, or "reader gone". held: somebody else has the writing end of descriptor 3 too.
     """
     if options is None:
         options = ["--socket", path, "--credentials-socket", path]
@@ -61,7 +62,8 @@ def run(
     # Less than a pipe holds; one that has ended already reads nothing of it.
     with contextlib.suppress(BrokenPipeError):
         os.write(input_write, raw_input or b"")
-    os.close(input_write)
+    if not held:
+        os.close(input_write)
     reply = b""
     if output != "reader gone":
         with open(output_read, "rb") as stream:
@@ -69,6 +71,8 @@ def run(
     with open(error_read, "rb") as stream:
         errors = stream.read()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if held:
+        os.close(input_write)
     return Done(status, reply.decode(), errors.decode())
 
 
