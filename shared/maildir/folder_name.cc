@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kMaxName = 255;  // NAME_MAX
 // Dovecot's subscriptions in version 2 (lib-storage/list/subscription-file.c): parts of a name are split by tabs.
-constexpr std::string_view kVersion2 = "V\t2\n";
+constexpr std::string_view kVersion2 = "V\t2\n\n";
 
 // Takes one character off the front of valid UTF-8.
 std::uint32_t take_character(std::string_view& text) {

@@ -45,4 +45,7 @@ TEST_CASE("subscriptions, in both versions of the file") {
   CHECK_FALSE(subscribe("Sent\nJunk\n", ".Junk"));
   CHECK(subscribe("V\t2\n\nSent\n", ".Lists.Debian") == "V\t2\n\nSent\nLists\tDebian\n");
   CHECK_FALSE(subscribe("V\t2\n\nLists\tDebian\n", ".Lists.Debian"));
+  // Dovecot takes nothing but the whole header for one.
+  CHECK(subscribe("V\t2", ".Lists.Debian") == "V\t2\nLists.Debian\n");
+  CHECK_FALSE(subscribe("V\t2\nLists.Debian\n", ".Lists.Debian"));
 }
