@@ -17,6 +17,12 @@ std::string service_name(std::string_view service) {
   return name;
 }
 
+std::optional<Denial> why_no_password(const Secret& stored, bool by_keys) {
+  const bool shut = stored.view().starts_with('!') || stored.view().starts_with('*');
+  if (!shut && (by_keys || !stored.empty())) return std::nullopt;
+  return Denial{Cause::WrongPassword, "the account has no password"};
+}
+
 std::optional<Denial> why_denied(const directory::Access& access, std::string_view service, std::string_view remote_ip,
                                  WallTime now, std::string_view who) {
   const std::string subject(who);

@@ -26,6 +26,11 @@ struct Denial {
 std::optional<Denial> why_denied(const directory::Access& access, std::string_view service, std::string_view remote_ip,
                                  WallTime now, std::string_view who);
 
+// Nothing: `stored`, of the password's column, is one to check by. Empty it is none, but keys may stand alone beside
+// it; what begins with '!' or '*', as no hash does, shuts them too (shadow(5)). Behind the '!' there may be a hash,
+// which is kept for the day when it is taken away.
+std::optional<Denial> why_no_password(const Secret& stored, bool by_keys);
+
 // Which app password of the login this is, by the selector that it begins with ("abcdefgh-xxxx-xxxx-xxxx-xxxx"); its
 // hash is still to be checked. nullptr: none of them, so that it may be the main password. Good as long as
 // `credentials`.

@@ -8,7 +8,6 @@
 #include "dovecot-auth/login.h"
 #include "dovecot-auth/login_pending.h"
 #include "shared/directory/idn.h"
-#include "shared/password/scheme.h"
 #include "shared/password/scram.h"
 #include "shared/runtime/log.h"
 
@@ -57,13 +56,11 @@ void Logins::found(const PendingPtr& pending, Outcome<Credentials> credentials) 
     if (stopped_here(pending)) return;
     if (is_throttled(pending, throttle_.rule(mailbox, pending->attempt.remote_ip, clock_.now()))) return;
   }
-  // Keys may stand alone, beside an empty password.
   const bool by_keys = pending->kind == Kind::Keys || pending->kind == Kind::Proof;
-  const Secret& stored = pending->stored();
-  if (password::is_shut(stored.view()) || (stored.empty() && !by_keys)) {
+  if (const auto none = why_no_password(pending->stored(), by_keys)) {
     // Nobody is refused because of what was remembered.
     if (!pending->fresh) return ask(pending, Freshness::FreshForRefusal);
-    return found_none(pending, "password", {Cause::WrongPassword, "the account has no password"});
+    return found_none(pending, "password", {none->cause, none->reason});
   }
   if (pending->kind == Kind::Keys) return found_keys(pending);
   choose(pending);

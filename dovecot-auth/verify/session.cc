@@ -4,7 +4,6 @@
 
 #include "dovecot-auth/verify/protocol.h"
 #include "shared/base/text.h"
-#include "shared/password/scheme.h"
 #include "shared/runtime/log.h"
 
 namespace vmail::auth::verify {
@@ -140,10 +139,7 @@ std::optional<Denial> VerifySession::why_withheld(const Request& request,
       services_.locked.contains(request.user) || services_.locked.contains(credentials.mailbox.address());
   if (locked) return Denial{Cause::Locked, "the login is locked on this host"};
   if (credentials.app_passwords_only) return Denial{Cause::AppPasswordOnly, "app passwords only"};
-  const bool none = credentials.hash.empty() && !wants_keys(request);
-  if (none || password::is_shut(credentials.hash.view())) {
-    return Denial{Cause::WrongPassword, "the account has no password"};
-  }
+  if (auto none = why_no_password(credentials.hash, wants_keys(request))) return none;
   if (wants_keys(request) && credentials.scram.empty()) {
     return Denial{Cause::WrongPassword, "no keys are stored for SCRAM"};
   }

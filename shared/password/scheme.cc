@@ -119,10 +119,6 @@ Parsed parse_as(const Known& known, const Secret& text, const Limits& limits) {
 
 }  // namespace
 
-bool is_shut(std::string_view stored) {
-  return stored.starts_with('!') || stored.starts_with('*');
-}
-
 std::string_view dovecot_name(Scheme scheme) {
   for (const auto& known : kKnown) {
     if (known.scheme == scheme) return known.name;

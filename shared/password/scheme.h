@@ -66,10 +66,6 @@ struct Parsed {
 // '$', as Dovecot does (its password-scheme.c). {PLAIN}, {CLEAR} and {CLEARTEXT} are one.
 Parsed parse_hash(std::string_view stored, const Limits& limits);
 
-// Whether `stored` begins with '!' or '*', as no hash does, so that nobody logs in by it: shadow(5). Behind the '!'
-// there may be a hash, which is kept for the day when it is taken away.
-bool is_shut(std::string_view stored);
-
 // The name that Dovecot gives a scheme, for "{NAME}hash".
 std::string_view dovecot_name(Scheme scheme);
 
