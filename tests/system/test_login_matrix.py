@@ -3,7 +3,7 @@
 Dovecot 2.4 has the same in tests/install/test_trixie_dovecot.py.
 """
 
-import json
+import imaplib
 import os
 import shutil
 import smtplib
@@ -11,32 +11,33 @@ import subprocess
 import tempfile
 import unittest
 
-from login_cases import BARRED, doveadm_answer, set_columns
+from login_cases import DOMAIN, IMAP_TEXTS, PASSWORD, imap_answer, make_users
 from private_server import Site, free_port, wait_until
 from private_server.dovecot import LUA, Dovecot
 from private_server.suite import MAIL_UID
-from scram_client import ScramClient, stored_keys
+from scram_client import ScramClient
 from site_tests import BUILD, tls
 
-PASSWORD = "correct horse battery"
-DOMAIN = "example.test"
+# What a person reads, by the answer; Dovecot's words are login_cases.IMAP_TEXTS.
+POSTFIX_TEXTS = {
+    "ok": "235 2.7.0 Authentication successful",
+    "no": "535 5.7.8 Error: authentication failed: {reason}",
+    "temp": "454 4.7.0 Temporary authentication failure: ",
+}
+# Neither of Cyrus' ways passes a reason on.
+CYRUS_TEXTS = {**POSTFIX_TEXTS, "no": "535 5.7.8 Error: authentication failed: authentication failure"}
+SASLAUTHD_TEXTS = {"ok": '0: OK "Success."', "no": '0: NO "authentication failed"', "temp": "0: "}
 
-# name: the user, the password, and what becomes of it. What each user is, setUpModule() makes so, and the app password.
-CASES = {
-    "right": ("anna", PASSWORD, "ok"),
-    "wrong": ("anna", "a wrong one", "no"),
-    "unknown": ("nobody", PASSWORD, "no"),
-    "disabled": ("dora", PASSWORD, "no"),
-    "wrong service": ("pop", PASSWORD, "no"),
-    "wrong network": ("office", PASSWORD, "no"),
-    "too late": ("gone", PASSWORD, "no"),
+# By case, what Postfix passes on to somebody whose password was right; all others read WRONG.
+REASONS = {
+    "wrong service": "this account may not be used for smtp",
+    "wrong network": "this account may not be used from 127.0.0.1",
+    "too late": "this account has expired",
+    "expired app password": "this app password has expired",
 }
-# SCRAM proves the main password: an app password has no keys.
-EXCEPTIONS = {
-    ("Postfix, SCRAM-SHA-256", "app password of the phone"): "no",
-    ("Cyrus auxprop, SCRAM-SHA-256", "app password of the phone"): "no",
-}
-USERS = ("anna", "dora", *BARRED)
+WRONG = "the user name or the password is wrong"
+# A new smtpd that finds no SASL server ends, and its client comes again later.
+HUNG_UP = "hung up"
 
 _CYRUS = """\
 127.0.0.1:{port} inet n - y - - smtpd
@@ -54,11 +55,11 @@ mech_list: PLAIN LOGIN SCRAM-SHA-256
 vmailkit_socket: /vmailkit/keys
 """
 
-site = lua = cyrus_port = None
+site = lua = cyrus_port = cases = None
 
 
 def setUpModule():
-    global site, lua, cyrus_port
+    global site, lua, cyrus_port, cases
     cyrus_port = free_port()
     plugins = sasl_plugins()
     site = Site(
@@ -76,19 +77,7 @@ def setUpModule():
         file.write(_SMTPD_CONF)
     unittest.enterModuleContext(site)
     lua = unittest.enterModuleContext(Dovecot(site.folder, MAIL_UID, site.dovecot_wiring(LUA), name="lua"))
-    site.suite.control("domain", "add", DOMAIN)
-    for user in USERS:
-        site.add_user(f"{user}@{DOMAIN}", PASSWORD)
-        set_columns(site, f"{user}@{DOMAIN}", f"scram_sha256='{stored_keys(PASSWORD)}', scram_for=SHA2(password, 256)")
-    for user, columns in BARRED.items():
-        set_columns(site, f"{user}@{DOMAIN}", columns)
-    site.suite.control("user", "disable", f"dora@{DOMAIN}")
-    for label, expected in (("phone", "ok"), ("old phone", "no")):
-        made = site.suite.control("--json", "app-password", "add", f"anna@{DOMAIN}", "--label", label)
-        CASES[f"app password of the {label}"] = ("anna", json.loads(made)["password"], expected)
-    expired = "UPDATE virtual_app_passwords SET not_after = 1000000000 WHERE label = 'old phone'"
-    site.database.query(expired, "mailserver")
-    site.suite.control("cache", "flush", "--all")
+    cases = make_users(site)
 
 
 def sasl_plugins():
@@ -103,13 +92,17 @@ def sasl_plugins():
     return path
 
 
-def doveadm(dovecot):
+def imap(dovecot):
     def way(user, password):
-        done = dovecot.doveadm(
-            "auth", "test", "-x", "service=imap", "-x", "rip=192.0.2.1", f"{user}@{DOMAIN}", password
-        )
-        text = done.stdout + done.stderr
-        return doveadm_answer(done.returncode, text), text
+        client = imaplib.IMAP4("127.0.0.1", dovecot.imap_port, timeout=60)
+        client.starttls(tls(dovecot.certificate))
+        try:
+            text = client.login(f"{user}@{DOMAIN}", password)[1][0].decode()
+        except imaplib.IMAP4.error as error:
+            text = str(error)
+        finally:
+            client.shutdown()
+        return imap_answer(text), text
 
     return way
 
@@ -131,9 +124,8 @@ def smtp(port, mechanism):
             if code == 235 and isinstance(exchange, ScramClient) and not exchange.server_proved:
                 return "the server has not proved itself", ""
             return {235: "ok", 535: "no", 454: "temp"}.get(code, code), f"{code} {text.decode()}"
-        except smtplib.SMTPServerDisconnected as error:
-            # A new smtpd that finds no SASL server ends, and its client comes again later.
-            return "temp", str(error)
+        except smtplib.SMTPServerDisconnected:
+            return "temp", HUNG_UP
         finally:
             client.close()
 
@@ -154,41 +146,41 @@ def testsaslauthd(user, password):
 
 
 def ways():
+    """By name: how one logs in, and the texts of the answers."""
+    port = site.postfix.submission_port
     return {
-        "Dovecot 2.3, checkpassword": doveadm(site.dovecot),
-        "Dovecot 2.3, Lua": doveadm(lua),
-        "Postfix, PLAIN": smtp(site.postfix.submission_port, "PLAIN"),
-        "Postfix, LOGIN": smtp(site.postfix.submission_port, "LOGIN"),
-        "Postfix, SCRAM-SHA-256": smtp(site.postfix.submission_port, "SCRAM-SHA-256"),
-        "saslauthd": testsaslauthd,
-        "Cyrus, PLAIN by saslauthd": smtp(cyrus_port, "PLAIN"),
-        "Cyrus, LOGIN by saslauthd": smtp(cyrus_port, "LOGIN"),
-        "Cyrus auxprop, SCRAM-SHA-256": smtp(cyrus_port, "SCRAM-SHA-256"),
+        "Dovecot 2.3, checkpassword": (imap(site.dovecot), IMAP_TEXTS),
+        "Dovecot 2.3, Lua": (imap(lua), IMAP_TEXTS),
+        "Postfix, PLAIN": (smtp(port, "PLAIN"), POSTFIX_TEXTS),
+        "Postfix, LOGIN": (smtp(port, "LOGIN"), POSTFIX_TEXTS),
+        "Postfix, SCRAM-SHA-256": (smtp(port, "SCRAM-SHA-256"), POSTFIX_TEXTS),
+        "saslauthd": (testsaslauthd, SASLAUTHD_TEXTS),
+        "Cyrus, PLAIN by saslauthd": (smtp(cyrus_port, "PLAIN"), CYRUS_TEXTS),
+        "Cyrus, LOGIN by saslauthd": (smtp(cyrus_port, "LOGIN"), CYRUS_TEXTS),
+        "Cyrus auxprop, SCRAM-SHA-256": (smtp(cyrus_port, "SCRAM-SHA-256"), CYRUS_TEXTS),
     }
 
 
 class Matrix(unittest.TestCase):
     def check(self, name, user, password, expected):
-        texts = {}
-        for way, log_in in ways().items():
+        for way, (log_in, texts) in ways().items():
             with self.subTest(way=way, case=name):
                 answer, text = log_in(user, password)
-                self.assertEqual(answer, EXCEPTIONS.get((way, name), expected), text)
-                texts[way] = text
-        return texts
+                # SCRAM proves the main password; an app password has no keys.
+                just_wrong = "SCRAM" in way and "app password" in name
+                self.assertEqual(answer, "no" if just_wrong else expected, text)
+                reason = WRONG if just_wrong else REASONS.get(name, WRONG)
+                if text != HUNG_UP:
+                    self.assertIn(texts[answer].format(reason=reason), text)
 
     def clear(self):
         """Nobody is throttled for what another case did."""
         site.suite.control("throttle", "clear", "--all")
 
     def test_cases(self):
-        for name, (user, password, expected) in CASES.items():
+        for name, (user, password, expected) in cases.items():
             self.clear()
-            texts = self.check(name, user, password, expected)
-            # What a person reads, where the protocol has words for it.
-            if name in ("wrong", "unknown", "disabled"):
-                for way in ("Postfix, PLAIN", "Postfix, LOGIN", "Postfix, SCRAM-SHA-256"):
-                    self.assertIn("the user name or the password is wrong", texts.get(way, ""), way)
+            self.check(name, user, password, expected)
 
     def test_wrong_password_is_told_nothing_of_the_rules(self):
         self.clear()
@@ -203,7 +195,7 @@ class Matrix(unittest.TestCase):
             self.check("database down", "never-asked", PASSWORD, "temp")
         finally:
             site.database.thaw()
-            ask = doveadm(site.dovecot)
+            ask = imap(site.dovecot)
             wait_until(lambda: ask("never-asked", PASSWORD)[0] == "no", 30, "the database to be asked again")
 
     def test_zz_daemon_down(self):
