@@ -126,7 +126,7 @@ It runs until you press Ctrl-C (or: kill {os.getpid()}). From another terminal o
                          {BEN} password {self.passwords[BEN]}
    aliases               {TEAM} to both
 
-   {suite.bin}/vmailctl --config {suite.config} user list
+   {self._make_vmailctl()} user list
    postmap -q {ANNA} socketmap:unix:{suite.queue}/maps:mailboxes
    doveadm -c {site.dovecot.config} auth test {ANNA}
    mariadb --socket={site.database.socket} mailserver
@@ -139,6 +139,15 @@ It runs until you press Ctrl-C (or: kill {os.getpid()}). From another terminal o
 Mail to other domains is refused: nothing leaves this machine. All of it is gone when it is stopped.""",
             flush=True,
         )
+
+    def _make_vmailctl(self):
+        """A vmailctl that knows this site's daemons, and its Postfix and Dovecot; returns its path."""
+        site, path = self.site, os.path.join(self.site.folder.path, "vmailctl")
+        settings = " ".join(f"{name}={value}" for name, value in site.environment().items())
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'#!/bin/sh\n{settings} exec {site.suite.bin}/vmailctl --config {site.suite.config} "$@"\n')
+        os.chmod(path, 0o755)
+        return path
 
     def _imap(self):
         client = imaplib.IMAP4("127.0.0.1", self.site.dovecot.imap_port, timeout=30)

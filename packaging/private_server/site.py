@@ -113,6 +113,10 @@ class Site:
         except ServerError as error:
             raise ServerError(f"{error}\n{self.logs()}") from None
 
+    def environment(self):
+        """What makes the programs of Postfix and Dovecot, and a vmailctl that runs them, ask these two."""
+        return {"MAIL_CONFIG": self.postfix.config, "CONFIG_FILE": self.dovecot.config}
+
     def logs(self):
         """What the mail servers logged, for the report of a failure."""
         texts = [("Postfix", self.postfix.read_log()), ("Dovecot", self.dovecot.read_log())]

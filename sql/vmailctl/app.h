@@ -70,8 +70,8 @@ int domain_access(const App& app, const std::string& name, std::optional<bool> a
 // app_password_commands.cc. `which`: a selector, or a label.
 struct AppPasswordWish {
   std::string label;
-  std::vector<std::string> services;  // all when empty
-  std::vector<std::string> networks;  // the same
+  std::optional<std::string> services;  // as above; without one, all
+  std::optional<std::string> networks;
   std::string expires = "never";
 };
 int app_password_add(const App& app, const std::string& address, const AppPasswordWish& wish);

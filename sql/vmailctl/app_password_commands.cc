@@ -74,8 +74,8 @@ int app_password_add(const App& app, const std::string& argument, const AppPassw
   require_label(wish.label);
   AppPasswordRow row;
   row.label = wish.label;
-  if (!wish.services.empty()) row.services = services_value(fmt::format("{}", fmt::join(wish.services, " ")));
-  if (!wish.networks.empty()) row.networks = networks_value(fmt::format("{}", fmt::join(wish.networks, " ")));
+  if (wish.services) row.services = services_value(*wish.services);
+  if (wish.networks) row.networks = networks_value(*wish.networks);
   row.not_after = time_value(wish.expires, OfDay::End);
 
   const auto connection = connect(app);

@@ -1,6 +1,7 @@
 // What a login would come to, explained by the daemon that decides it.
 #include <fmt/format.h>
 
+#include "shared/base/networks.h"
 #include "shared/base/text.h"
 #include "sql/vmailctl/app.h"
 #include "sql/vmailctl/daemons.h"
@@ -16,6 +17,9 @@ constexpr std::chrono::seconds kPatience{15};  // a login takes up to 8 s
 }  // namespace
 
 int auth_test(const App& app, const std::string& user, const std::string& service, const std::string& from) {
+  if (!from.empty() && !parse_ip(from)) {
+    throw Refusal(fmt::format("'{}' is no IP address", printable(from)), "Such as 192.0.2.7 or 2001:db8::7.");
+  }
   const Daemon daemon = daemons_of(app.settings, "auth").front();
   const Secret password = read_password(fmt::format("Password of {}: ", printable(user)));
   nlohmann::json request = {

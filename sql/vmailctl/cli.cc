@@ -112,6 +112,11 @@ CLI::App* with_address(CLI::App* sub, Arguments& a) {
   return sub;
 }
 
+void add_where(CLI::App* sub, std::optional<std::string>& services, std::optional<std::string>& networks) {
+  sub->add_option("--services", services, "Out of imap, pop3, smtp and sieve, as one list; or all");
+  sub->add_option("--networks", networks, "Such as '192.0.2.0/24 2001:db8::/32', as one list; or all");
+}
+
 void add_access(CLI::App& user, CLI::App& domain, Arguments& a) {
   CLI::App* access = with_address(add(user, a, "access", "Show or change what the login may be used for",
                                       [&a](const App& app) {
@@ -119,8 +124,7 @@ void add_access(CLI::App& user, CLI::App& domain, Arguments& a) {
                                         return user_access(app, a.name, a.access);
                                       }),
                                   a);
-  access->add_option("--services", a.access.services, "Out of imap, pop3, smtp and sieve, as one list; or all");
-  access->add_option("--networks", a.access.networks, "Such as '192.0.2.0/24 2001:db8::/32', as one list; or all");
+  add_where(access, a.access.services, a.access.networks);
   access->add_option("--not-before", a.access.not_before, "2027-01-31 or '2027-01-31 18:00'; or never");
   access->add_option("--not-after", a.access.not_after, "The same; a day counts to its end");
   add_yes_or_no(access, a);
@@ -147,8 +151,7 @@ void add_app_passwords(CLI::App& program, Arguments& a) {
                                      [&a](const App& app) { return app_password_add(app, a.name, a.wish); }),
                                  a);
   added->add_option("--label", a.wish.label, "What it is for, such as 'phone'")->required();
-  added->add_option("--service", a.wish.services, "imap, pop3, smtp or sieve, as often as needed; else all");
-  added->add_option("--network", a.wish.networks, "From where, such as 192.0.2.0/24, as often as needed; else all");
+  add_where(added, a.wish.services, a.wish.networks);
   added->add_option("--expires", a.wish.expires, "The last day, 2027-01-31, or '2027-01-31 18:00'");
   add(*object, a, "list", "All of them, or those of a user", [&a](const App& app) {
     return app_password_list(app, a.name);

@@ -65,8 +65,8 @@ class AppPasswords(Case):
         self.assertRegex(shown, rf"^{PASSWORD}\n  This is the app password 'my phone' of {LISI}; it is not shown again")
         self.assertEqual(self.doveadm(), [f"auth cache flush -- {LISI}"])
         made = self.json(
-            "app-password", "add", LISI, "--label", "tablet", "--service", "imap", "--service", "SMTP",
-            "--network", "192.0.2.0/24", "--network", "2001:DB8::/32", "--expires", "2037-01-31",
+            "app-password", "add", LISI, "--label", "tablet", "--services", "imap SMTP",
+            "--networks", "192.0.2.0/24 2001:DB8::/32", "--expires", "2037-01-31",
         )  # fmt: skip
         self.assertRegex(made["password"], rf"^{made['selector']}(-[a-z2-7]{{4}}){{4}}$")
         self.assertEqual(made["services"], "imap smtp")
@@ -107,8 +107,8 @@ class AppPasswords(Case):
         add = ("app-password", "add", LISI, "--label")
         for label in ("", " ", "a\tb", "ä" * 128):
             self.refused(*add, label, because="cannot be a label")
-        self.refused(*add, "x", "--service", "imaps", because="'imaps' is no service")
-        self.refused(*add, "x", "--network", "192.0.2.0/33", because="192.0.2.0/33")
+        self.refused(*add, "x", "--services", "imaps", because="'imaps' is no service")
+        self.refused(*add, "x", "--networks", "192.0.2.0/33", because="192.0.2.0/33")
         self.refused(*add, "x", "--expires", "tomorrow", because="'tomorrow' is no date")
         self.refused("app-password", "add", LISI, because="--label is required", status=64)
         self.refused("app-password", "add", "nobody@mydomain.com", "--label", "x", because="there is no user nobody@")
@@ -316,6 +316,7 @@ class State(Case):
 class AuthTest(Case):
     def test_without_a_daemon(self):
         self.refused("auth", "test", LISI, stdin="x\n", because="vmail-authd", status=1)
+        self.refused("auth", "test", LISI, "--from", "300.1.1.1", because="'300.1.1.1' is no IP address")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import imaplib
 import json
 import os
-import shutil
 import signal
 import unittest
 import unittest.mock
@@ -25,11 +24,7 @@ def setUpModule():
     site.suite.control("domain", "add", "example.test")
     for address in (THIEF, HONEST):
         site.add_user(address, PASSWORD)
-    programs = site.folder.make("programs")
-    with open(os.path.join(programs, "doveadm"), "w", encoding="utf-8") as file:
-        file.write(f'#!/bin/sh\nexec {shutil.which("doveadm")} -c {site.dovecot.config} "$@"\n')
-    os.chmod(file.name, 0o755)
-    for name, value in (("PATH", programs + ":" + os.environ["PATH"]), ("MAIL_CONFIG", site.postfix.config)):
+    for name, value in site.environment().items():
         before = os.environ.get(name)
         os.environ[name] = value
         restore = (os.environ.pop, name) if before is None else (os.environ.__setitem__, name, before)
