@@ -37,7 +37,7 @@ def step(number, text):
 class Quickstart:
     def __init__(self, site):
         self.site = site
-        self.passwords = {ANNA: secrets.token_urlsafe(9), BEN: secrets.token_urlsafe(9)}
+        self.passwords = {ANNA: secrets.token_hex(6), BEN: secrets.token_hex(6)}
         # The certificate is the server's own: made just now, and signed by nobody else.
         self._tls = ssl.create_default_context(cafile=site.dovecot.certificate)
 
