@@ -24,7 +24,7 @@ std::optional<Id> numeric_id(const std::string& name) {
 }
 
 [[noreturn]] void no_such(const std::string& setting, const char* what, const std::string& name) {
-  throw config::Error(setting + ": there is no " + what + " \"" + printable(name) + "\" on this host");
+  throw config::SettingError(setting, std::string("there is no ") + what + " \"" + printable(name) + "\" on this host");
 }
 
 gid_t group_id(const std::string& setting, const std::string& name) {
@@ -41,7 +41,7 @@ gid_t group_id(const std::string& setting, const std::string& name) {
 maildir::Layout layout(const std::string& pattern) {
   std::string why;
   const auto layout = maildir::Layout::parse(pattern, why);
-  if (!layout) throw config::Error("mailboxes.path: \"" + printable(pattern) + "\": " + why);
+  if (!layout) throw config::SettingError("mailboxes.path", '"' + printable(pattern) + "\": " + why);
   return *layout;
 }
 

@@ -40,8 +40,8 @@ std::vector<uid_t> credentials_peers(const config::Settings::Auth& settings) {
   std::vector<uid_t> uids;
   for (const auto& peer : settings.credentials_peers) uids.push_back(user_id("auth.credentials_peers", peer));
   if (uids.empty() && !settings.credentials.empty()) {
-    throw config::Error(
-        "auth.credentials_peers: name the users that may read password hashes, or leave auth.credentials empty");
+    throw config::SettingError("auth.credentials_peers",
+                               "name the users that may read password hashes, or leave auth.credentials empty");
   }
   return uids;
 }
@@ -50,7 +50,7 @@ std::vector<uid_t> credentials_peers(const config::Settings::Auth& settings) {
 void check_mechanisms(const config::Settings::Auth& settings) {
   for (const auto& name : settings.mechanisms) {
     const std::string why = sasl::why_unavailable(name);
-    if (!why.empty()) throw config::Error("auth.mechanisms: " + why);
+    if (!why.empty()) throw config::SettingError("auth.mechanisms", why);
   }
 }
 

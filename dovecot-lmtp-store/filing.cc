@@ -87,13 +87,15 @@ Filing filing_from(const config::Settings& settings) {
   if (settings.store.detail_folders == "no") filing.detail = DetailFolders::No;
   filing.subscribe = settings.store.subscribe;
   const auto junk = maildir::folder_name(settings.store.junk_folder, filing.names);
-  if (!junk)
-    throw config::Error("store.junk_folder: no folder can have the name \"" + settings.store.junk_folder + '"');
+  if (!junk) {
+    throw config::SettingError("store.junk_folder",
+                               "no folder can have the name \"" + settings.store.junk_folder + '"');
+  }
   filing.junk = *junk;
   for (const std::string& text : settings.store.spam_headers) {
     std::string why;
     auto rule = lmtp::parse_header_rule(text, why);
-    if (!rule) throw config::Error("store.spam_headers: \"" + text + "\" " + why);
+    if (!rule) throw config::SettingError("store.spam_headers", '"' + text + "\" " + why);
     filing.spam.push_back(std::move(*rule));
   }
   return filing;

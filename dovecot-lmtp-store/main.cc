@@ -30,7 +30,7 @@ Secret database_password(const config::Settings& settings) {
 maildir::Layout layout(const config::Settings& settings) {
   std::string why;
   const auto layout = maildir::Layout::parse(settings.mailboxes.path, why);
-  if (!layout) throw config::Error("mailboxes.path: \"" + settings.mailboxes.path + "\": " + why);
+  if (!layout) throw config::SettingError("mailboxes.path", '"' + settings.mailboxes.path + "\": " + why);
   return *layout;
 }
 
@@ -39,7 +39,8 @@ uid_t owner(const config::Settings& settings) {
   if (const auto number = parse_number(name)) return static_cast<uid_t>(*number);
   const passwd* entry = ::getpwnam(name.c_str());
   if (entry == nullptr) {
-    throw config::Error("mailboxes.owner: there is no user \"" + name + "\": make it, or name the owner of the mail");
+    throw config::SettingError("mailboxes.owner",
+                               "there is no user \"" + name + "\": make it, or name the owner of the mail");
   }
   return entry->pw_uid;
 }
@@ -47,13 +48,16 @@ uid_t owner(const config::Settings& settings) {
 std::shared_ptr<const TlsContext> tls(const config::Settings& settings) {
   const std::string &certificate = settings.store.tls_certificate, &key = settings.store.tls_key;
   if (certificate.empty() != key.empty()) {
-    throw config::Error("store.tls_certificate and store.tls_key: one does not work without the other");
+    throw certificate.empty() ? config::SettingError("store.tls_key", "does not work without store.tls_certificate")
+                              : config::SettingError("store.tls_certificate", "does not work without store.tls_key");
   }
   if (certificate.empty()) return nullptr;
   try {
     return std::make_shared<const TlsContext>(certificate, key);
   } catch (const TlsError& error) {
-    throw config::Error("store.tls_certificate, store.tls_key: " + std::string(error.what()));
+    // It begins with the file that it is about.
+    const std::string what = error.what();
+    throw config::SettingError(what.starts_with(key + ':') ? "store.tls_key" : "store.tls_certificate", what);
   }
 }
 
@@ -69,9 +73,10 @@ void check(const config::Settings& settings) {
 void check_user(const config::Settings& settings) {
   const uid_t uid = owner(settings);
   if (uid == ::geteuid()) return;
-  throw config::Error("mailboxes.owner is " + settings.mailboxes.owner + " (uid " + std::to_string(uid) +
-                      "), but vmail-lmtpd was started as uid " + std::to_string(::geteuid()) +
-                      ": set User= of its unit to the owner of the mail");
+  throw config::SettingError("mailboxes.owner", "is " + settings.mailboxes.owner + " (uid " + std::to_string(uid) +
+                                                    "), but vmail-lmtpd was started as uid " +
+                                                    std::to_string(::geteuid()) +
+                                                    ": set User= of its unit to the owner of the mail");
 }
 
 std::string hostname(const config::Settings& settings) {

@@ -160,14 +160,16 @@ void add_query_maps(Maps& maps, directory::QueryMaps& queries) {
 void check_query_maps(const config::Settings& settings) {
   for (const auto& map : settings.maps.query) {
     if (map.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") != std::string::npos) {
-      throw config::Error("maps.query: the name \"" + printable(map.name) + "\" may hold a-z, 0-9, '-' and '_' only");
+      throw config::SettingError("maps.query",
+                                 "the name \"" + printable(map.name) + "\" may hold a-z, 0-9, '-' and '_' only");
     }
     const auto is_taken = [&](const auto& list, auto name_of) {
       return std::any_of(std::begin(list), std::end(list), [&](const auto& own) { return name_of(own) == map.name; });
     };
     if (is_taken(kRuleMaps, [](const auto& own) { return own.name; }) ||
         is_taken(kOtherMaps, [](const char* own) { return own; })) {
-      throw config::Error("maps.query: \"" + map.name + "\" is a map of vmail-mapd itself; choose another name");
+      throw config::SettingError("maps.query",
+                                 '"' + map.name + "\" is a map of vmail-mapd itself; choose another name");
     }
     const directory::MapQuery query(map);
   }

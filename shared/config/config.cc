@@ -195,6 +195,11 @@ std::string quoted(const std::string& text) {
   return out.str();
 }
 
+std::string placed(const SettingError& error, const toml::table& root, const std::string& file) {
+  const auto node = root.at_path(error.key());
+  return file + (node ? ":" + std::to_string(line_of(*node.node())) : "") + ": " + error.what();
+}
+
 struct Printer {
   std::string operator()(const bool* field) const { return *field ? "true" : "false"; }
   std::string operator()(const std::uint64_t* field) const { return std::to_string(*field); }
@@ -222,10 +227,23 @@ std::string value_text(const Setting& setting, const Settings& settings) {
 
 }  // namespace
 
+std::string tell(const Error& error, const std::string& file) {
+  const auto* of_setting = dynamic_cast<const SettingError*>(&error);
+  if (of_setting == nullptr) return error.what();
+  toml::table root;
+  try {
+    root = toml::parse_file(file);
+  } catch (const toml::parse_error&) {
+    // It could be read a moment ago; without the line, then.
+  }
+  return placed(*of_setting, root, file);
+}
+
 Settings parse(const std::string& text, const std::string& name) {
   Settings settings;
+  toml::table root;
   try {
-    const toml::table root = toml::parse(text);
+    root = toml::parse(text);
     for (const auto& [key, node] : root) {
       const std::string section(key.str());
       const Place place{name, line_of(node), section};
@@ -244,9 +262,10 @@ Settings parse(const std::string& text, const std::string& name) {
     throw Error(name + ":" + std::to_string(error.source().begin.line) +
                 ": not valid TOML: " + std::string(error.description()));
   }
-  if (settings.database.hosts.empty()) throw Error(name + ": database.hosts: at least one host is needed");
+  const auto refuse = [&](const char* key, const char* what) { throw Error(placed({key, what}, root, name)); };
+  if (settings.database.hosts.empty()) refuse("database.hosts", "at least one host is needed");
   if (settings.database.retry_after > settings.database.retry_after_max) {
-    throw Error(name + ": database.retry_after: is longer than database.retry_after_max");
+    refuse("database.retry_after", "is longer than database.retry_after_max");
   }
   return settings;
 }

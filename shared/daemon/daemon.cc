@@ -59,9 +59,9 @@ void set_process_limits() {
 }
 
 // To the terminal or journal, and to the mail log where that is another place.
-int not_started(const Program& program, const std::exception& error, int status) {
-  std::fprintf(stderr, "%s: %s\n", program.name, error.what());
-  if (log::target() == log::Target::Syslog) log::error("not started: {}", error.what());
+int not_started(const Program& program, const std::string& why, int status) {
+  std::fprintf(stderr, "%s: %s\n", program.name, why.c_str());
+  if (log::target() == log::Target::Syslog) log::error("not started: {}", why);
   return status;
 }
 
@@ -205,11 +205,15 @@ class Daemon {
       set_up_log(program_, settings_.log, foreground_);
       service_->reload(settings_);
       log::info("configuration read again from {}", file_);
+    } catch (const config::Error& error) {
+      not_reloaded(config::tell(error, file_));
     } catch (const std::exception& error) {
-      log::error("the configuration stays as it was: {}", error.what());
+      not_reloaded(error.what());
     }
     sd_notify(0, "READY=1");
   }
+
+  static void not_reloaded(const std::string& why) { log::error("the configuration stays as it was: {}", why); }
 
   void drain() {
     if (draining_) return loop_.stop();  // asked twice
@@ -293,9 +297,9 @@ int run(int argc, char** argv, const Program& program) {
     program.check(settings);
     return Daemon(program, file, foreground, std::move(settings)).run();
   } catch (const config::Error& error) {
-    return not_started(program, error, kExitConfig);
+    return not_started(program, config::tell(error, file), kExitConfig);
   } catch (const std::exception& error) {
-    return not_started(program, error, 1);
+    return not_started(program, error.what(), 1);
   }
 }
 

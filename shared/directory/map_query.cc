@@ -52,7 +52,7 @@ std::size_t skip_comment(std::string_view text, std::size_t at) {
 
 MapQuery::MapQuery(const config::QueryMap& map) {
   const auto fail = [&](const std::string& what) {
-    throw config::Error("maps.query: the query of the map \"" + printable(map.name) + "\" " + what);
+    throw config::SettingError("maps.query", "the query of the map \"" + printable(map.name) + "\" " + what);
   };
   const std::string_view text = trim(map.query);
   if (!begins_with_word(text, "select") && !begins_with_word(text, "with")) fail("must begin with SELECT");

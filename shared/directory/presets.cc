@@ -37,7 +37,7 @@ Preset Preset::built_in(const std::string& name) {
   }
   std::string known;
   for (const auto& file : preset_files()) known += (known.empty() ? "" : ", ") + std::string(file.name);
-  throw config::Error(fmt::format("directory.preset: '{}' is not known; there is: {}", name, known));
+  throw config::SettingError("directory.preset", fmt::format("'{}' is not known; there is: {}", name, known));
 }
 
 Preset Preset::parse(std::string_view file) {

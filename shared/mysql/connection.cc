@@ -171,7 +171,7 @@ Options options_from(const config::Settings& settings, std::string user, Secret 
   const auto& database = settings.database;
   Options options;
   for (const auto& host : database.hosts) options.hosts.push_back(parse_host(host));
-  if (options.hosts.empty()) throw config::Error("database.hosts: it is empty; name at least one host");
+  if (options.hosts.empty()) throw config::SettingError("database.hosts", "it is empty; name at least one host");
   for (const auto& host : database.write_hosts) {
     options.write_hosts.push_back(parse_host(host, "database.write_hosts"));
   }
@@ -194,10 +194,10 @@ std::string Host::text() const {
 
 Host parse_host(const std::string& text, const char* setting) {
   const auto refuse = [&](const char* why) {
-    return config::Error(
-        fmt::format("{}: '{}' {}; a host is \"unix:/path/of/the.sock\", \"name\", \"name:port\" or \"[IPv6 "
-                    "address]:port\"",
-                    setting, printable(text), why));
+    return config::SettingError(
+        setting, fmt::format("'{}' {}; a host is \"unix:/path/of/the.sock\", \"name\", \"name:port\" or \"[IPv6 "
+                             "address]:port\"",
+                             printable(text), why));
   };
   Host host;
   std::string_view rest = text;

@@ -429,7 +429,7 @@ int run(int argc, char** argv) {
   try {
     return run_command(arguments, output);
   } catch (...) {
-    const int status = tell_exception(output);
+    const int status = tell_exception(output, arguments.file);
     return is_for_monitoring(program) ? kUnknown : status;
   }
 }

@@ -8,14 +8,14 @@
 
 namespace vmail::sql {
 
-int tell_exception(Output& output) {
+int tell_exception(Output& output, const std::string& config_file) {
   try {
     throw;
   } catch (const Refusal& refusal) {
     output.error(refusal.what(), refusal.hint());
     return 1;
   } catch (const config::Error& error) {
-    output.error(error.what(), "");
+    output.error(config::tell(error, config_file), "");
     return EX_CONFIG;
   } catch (const mysql::Error& error) {
     switch (error.kind()) {

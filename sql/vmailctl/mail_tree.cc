@@ -28,7 +28,7 @@ constexpr int kMostArchives = 100;
 maildir::Layout layout_of(const config::Settings& settings) {
   std::string why;
   auto layout = maildir::Layout::parse(settings.mailboxes.path, why);
-  if (!layout) throw config::Error(fmt::format("mailboxes.path: '{}': {}", settings.mailboxes.path, why));
+  if (!layout) throw config::SettingError("mailboxes.path", fmt::format("'{}': {}", settings.mailboxes.path, why));
   return std::move(*layout);
 }
 

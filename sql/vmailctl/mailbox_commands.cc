@@ -61,14 +61,14 @@ Owner owner_of(const config::Settings& settings) {
   } else if (const passwd* entry = ::getpwnam(user.c_str())) {
     owner.uid = entry->pw_uid;
   } else {
-    throw config::Error("mailboxes.owner: there is no user \"" + user + '"');
+    throw config::SettingError("mailboxes.owner", "there is no user \"" + user + '"');
   }
   if (const auto number = parse_number(group)) {
     owner.gid = static_cast<gid_t>(*number);
   } else if (const ::group* entry = ::getgrnam(group.c_str())) {
     owner.gid = entry->gr_gid;
   } else {
-    throw config::Error("mailboxes.group: there is no group \"" + group + '"');
+    throw config::SettingError("mailboxes.group", "there is no group \"" + group + '"');
   }
   return owner;
 }

@@ -135,10 +135,10 @@ class Configuration(unittest.TestCase):
 
     def test_files(self):
         self.check()
-        self.check("one does not work without the other", tls_key="")
-        self.check("one does not work without the other", tls_certificate="")
-        self.check("/nowhere.pem: cannot be read: No such file", tls_certificate="/nowhere.pem")
-        self.check("/nowhere.pem: cannot be read: No such file", tls_key="/nowhere.pem")
+        self.check("store.tls_certificate: does not work without store.tls_key", tls_key="")
+        self.check("store.tls_key: does not work without store.tls_certificate", tls_certificate="")
+        self.check("store.tls_certificate: /nowhere.pem: cannot be read: No such file", tls_certificate="/nowhere.pem")
+        self.check("store.tls_key: /nowhere.pem: cannot be read: No such file", tls_key="/nowhere.pem")
         self.check(f"{ROOT}/README.md: no certificate in PEM form", tls_certificate=f"{ROOT}/README.md")
         self.check("chmod o=", tls_key=certificate)
         _, other = make_certificate(site.folder.make("other"), "other.test")
@@ -149,7 +149,8 @@ class Configuration(unittest.TestCase):
         daemon = site.suite.store
         configure(tls_key="/nowhere.pem")
         daemon.reload()
-        wait_until(lambda: "the configuration stays as it was: store.tls" in daemon.process.read_log(), 60, "a refusal")
+        refusal = re.compile(rf"the configuration stays as it was: {re.escape(site.suite.config)}:\d+: store\.tls_key: ")
+        wait_until(lambda: refusal.search(daemon.process.read_log()), 60, "a refusal")
         configure(tls_key=key)
         seen = daemon.process.read_log().count("configuration read again")
         daemon.reload()

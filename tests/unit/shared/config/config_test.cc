@@ -148,7 +148,7 @@ TEST_CASE("errors name file, line and key, and what would be right") {
       {"database = 1\n", "test.toml:1: database: is a section: write [database] on a line of its own"},
       {"[database]\nhosts = \"a\"\n", "test.toml:2: database.hosts: must be a list of texts in brackets"},
       {"[database]\nhosts = [1]\n", "test.toml:2: database.hosts: must be a text in quotes"},
-      {"[database]\nhosts = []\n", "test.toml: database.hosts: at least one host is needed"},
+      {"[database]\nhosts = []\n", "test.toml:2: database.hosts: at least one host is needed"},
       {"[database]\nname = 7\n", "test.toml:2: database.name: must be a text in quotes"},
       {"[database]\nname = \"\"\n", "test.toml:2: database.name: \"\" may not be empty"},
       {"[database]\nname = \"a\\u0000b\"\n", "test.toml:2: database.name: holds a NUL character"},
@@ -167,6 +167,8 @@ TEST_CASE("errors name file, line and key, and what would be right") {
       {"[database]\ndeadline = \"1ms\"\n", "test.toml:2: database.deadline: must be from 50ms to 1m"},
       {"[database]\ndeadline = \"2m\"\n", "test.toml:2: database.deadline: must be from 50ms to 1m"},
       {"[database]\nretry_after = \"1h\"\n",
+       "test.toml:2: database.retry_after: is longer than database.retry_after_max"},
+      {"[database]\nretry_after_max = \"100ms\"\n",
        "test.toml: database.retry_after: is longer than database.retry_after_max"},
       {"[directory]\ncache_size = \"1KiB\"\n", "test.toml:2: directory.cache_size: must be from 64KiB to 1TiB"},
       {"[directory]\ncache_size = \"much\"\n", "test.toml:2: directory.cache_size: must be a size"},
@@ -233,6 +235,24 @@ TEST_CASE("files are read, or the error names them") {
     ::chmod(closed.c_str(), 0);
     CHECK(error(closed) == closed + ": cannot be read: Permission denied");
   }
+}
+
+TEST_CASE("what is found wrong later is told with the place of the setting") {
+  const vmail::test::TempDir dir;
+  const auto file =
+      dir.write("late.toml", "[mailboxes]\n\nowner = \"x\"\n[[maps.query]]\nname = \"a\"\nquery = \"1\"\n");
+  const auto told = [](const std::string& where, const std::string& key) {
+    return tell(SettingError(key, "does not work"), where);
+  };
+  CHECK(told(file, "mailboxes.owner") == file + ":3: mailboxes.owner: does not work");
+  CHECK(told(file, "maps.query") == file + ":4: maps.query: does not work");
+  CHECK(told(file, "mailboxes.group") == file + ": mailboxes.group: does not work");
+  CHECK(told(file, "store.junk_folder") == file + ": store.junk_folder: does not work");
+  const auto broken = dir.write("broken.toml", "[mailboxes\n");
+  CHECK(told(broken, "mailboxes.owner") == broken + ": mailboxes.owner: does not work");
+  const std::string missing = dir.file("missing.toml");
+  CHECK(told(missing, "mailboxes.owner") == missing + ": mailboxes.owner: does not work");
+  CHECK(tell(Error("/run/x: does not work"), file) == "/run/x: does not work");
 }
 
 TEST_CASE("times and sizes are written in the largest unit that fits") {

@@ -95,7 +95,7 @@ TEST_CASE("a bad configuration ends it with 78 and one clear line") {
   }
   SECTION("something that the component's own check refuses") {
     f.write_config("", "refused");
-    expected = "database.name: this daemon refuses it";
+    expected = f.config + ":2: database.name: this daemon refuses it";
   }
   for (const bool check : {true, false}) {
     CAPTURE(check);
@@ -380,7 +380,8 @@ TEST_CASE("SIGHUP takes a good file and keeps the old one over a bad one") {
   }
   const std::string output = daemon.output();
   CHECK(output.find("the configuration stays as it was: " + f.config + ":2: database.naem") != std::string::npos);
-  CHECK(output.find("the configuration stays as it was: database.name: this daemon refuses it") != std::string::npos);
+  CHECK(output.find("the configuration stays as it was: " + f.config + ":2: database.name: this daemon refuses it") !=
+        std::string::npos);
   CHECK(talk(client.get(), "still\n", "\n") == "still\n");
 }
 

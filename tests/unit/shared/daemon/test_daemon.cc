@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
   program.metrics = [](const config::Settings& settings) { return settings.maps.metrics; };
   program.make = [](Loop&, const config::Settings& settings) { return std::make_unique<TestService>(settings); };
   program.check = [](const config::Settings& settings) {
-    if (settings.database.name == "refused") throw config::Error("database.name: this daemon refuses it");
+    if (settings.database.name == "refused") throw config::SettingError("database.name", "this daemon refuses it");
   };
   return daemon::run(argc, argv, program);
 }
