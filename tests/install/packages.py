@@ -15,8 +15,17 @@ PACKAGES = [
     "vmailkit-postfix-maps",
 ]
 
-# Installed by the tests themselves, from apt's cache.
-SERVERS = ["dovecot-imapd", "dovecot-pop3d", "libnet-ssleay-perl", "mariadb-server", "postfix", "socat", "swaks"]
+# Installed by the tests themselves, from apt's cache; the servers and libraries that the packages recommend among them.
+SERVERS = [
+    "dovecot-imapd",
+    "dovecot-pop3d",
+    "libipsec-mb1",
+    "libnet-ssleay-perl",
+    "mariadb-server",
+    "postfix",
+    "socat",
+    "swaks",
+]
 
 
 @functools.cache

@@ -395,6 +395,7 @@ class ServersComeLater(Booted):
             "660 vmailkit-auth /run/vmailkit/auth/verify",
             "600 vmailkit /run/vmailkit/maps/control",
             "660 vmailkit /run/vmailkit/maps/maps",
+            "660 vmailkit /run/vmailkit/maps/policy",
             "600 vmail /run/vmailkit/store/control",
             "660 vmail /run/vmailkit/store/lmtp",
             "660 vmail /run/vmailkit/store/usage",

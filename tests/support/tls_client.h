@@ -33,9 +33,11 @@ inline void make_certificate(const TempDir& folder, const std::string& certifica
   REQUIRE(::X509_sign(made.get(), pair.get(), ::EVP_sha256()) > 0);
 
   const auto write = [&](const std::string& file, auto how) {
-    const std::unique_ptr<FILE, decltype(&std::fclose)> out(std::fopen(folder.file(file).c_str(), "w"), std::fclose);
+    FILE* const out = std::fopen(folder.file(file).c_str(), "w");
     REQUIRE(out != nullptr);
-    REQUIRE(how(out.get()) == 1);
+    const int written = how(out);
+    REQUIRE(std::fclose(out) == 0);
+    REQUIRE(written == 1);
   };
   write(certificate, [&](FILE* out) { return ::PEM_write_X509(out, made.get()); });
   write(key, [&](FILE* out) { return ::PEM_write_PrivateKey(out, pair.get(), nullptr, nullptr, 0, nullptr, nullptr); });
