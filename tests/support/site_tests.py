@@ -74,9 +74,11 @@ def send(site, recipients, subject, sender="somebody@elsewhere.test", body="A li
 
 
 @contextlib.contextmanager
-def imap(site):
-    client = imaplib.IMAP4("127.0.0.1", site.dovecot.imap_port, timeout=60)
-    client.starttls(tls(site.dovecot.certificate))
+def imap(site, dovecot=None):
+    """A client after STARTTLS, of the site's own Dovecot unless another is named."""
+    dovecot = dovecot or site.dovecot
+    client = imaplib.IMAP4("127.0.0.1", dovecot.imap_port, timeout=60)
+    client.starttls(tls(dovecot.certificate))
     try:
         yield client
     finally:

@@ -16,7 +16,7 @@ from private_server import Site, free_port, wait_until
 from private_server.dovecot import LUA, Dovecot
 from private_server.suite import MAIL_UID
 from scram_client import ScramClient
-from site_tests import BUILD, tls
+from site_tests import BUILD, imap, tls
 
 # What a person reads, by the answer; Dovecot's words are login_cases.IMAP_TEXTS.
 POSTFIX_TEXTS = {
@@ -92,16 +92,13 @@ def sasl_plugins():
     return path
 
 
-def imap(dovecot):
+def imap_login(dovecot):
     def way(user, password):
-        client = imaplib.IMAP4("127.0.0.1", dovecot.imap_port, timeout=60)
-        client.starttls(tls(dovecot.certificate))
-        try:
-            text = client.login(f"{user}@{DOMAIN}", password)[1][0].decode()
-        except imaplib.IMAP4.error as error:
-            text = str(error)
-        finally:
-            client.shutdown()
+        with imap(site, dovecot) as client:
+            try:
+                text = client.login(f"{user}@{DOMAIN}", password)[1][0].decode()
+            except imaplib.IMAP4.error as error:
+                text = str(error)
         return imap_answer(text), text
 
     return way
@@ -149,8 +146,8 @@ def ways():
     """By name: how one logs in, and the texts of the answers."""
     port = site.postfix.submission_port
     return {
-        "Dovecot 2.3, checkpassword": (imap(site.dovecot), IMAP_TEXTS),
-        "Dovecot 2.3, Lua": (imap(lua), IMAP_TEXTS),
+        "Dovecot 2.3, checkpassword": (imap_login(site.dovecot), IMAP_TEXTS),
+        "Dovecot 2.3, Lua": (imap_login(lua), IMAP_TEXTS),
         "Postfix, PLAIN": (smtp(port, "PLAIN"), POSTFIX_TEXTS),
         "Postfix, LOGIN": (smtp(port, "LOGIN"), POSTFIX_TEXTS),
         "Postfix, SCRAM-SHA-256": (smtp(port, "SCRAM-SHA-256"), POSTFIX_TEXTS),
@@ -195,7 +192,7 @@ class Matrix(unittest.TestCase):
             self.check("database down", "never-asked", PASSWORD, "temp")
         finally:
             site.database.thaw()
-            ask = imap(site.dovecot)
+            ask = imap_login(site.dovecot)
             wait_until(lambda: ask("never-asked", PASSWORD)[0] == "no", 30, "the database to be asked again")
 
     def test_zz_daemon_down(self):
